@@ -1,0 +1,75 @@
+"""Warnings and errors that a user may want to catch or silence by class."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CollinearityWarning",
+    "CrossingError",
+    "EmptyClassWarning",
+    "LabelOrderWarning",
+    "RareClassWarning",
+    "SeparationWarning",
+    "StatlearnWarning",
+]
+
+
+class StatlearnWarning(UserWarning):
+    """Base class of all warnings of this package.
+
+    Silence it to silence them all. A fit that stops before it has converged warns
+    with :class:`sklearn.exceptions.ConvergenceWarning` instead, as in scikit-learn.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from statlearn.exceptions import StatlearnWarning
+    >>> warnings.filterwarnings("ignore", category=StatlearnWarning)
+    """
+
+
+class LabelOrderWarning(StatlearnWarning):
+    """The order of the classes was guessed from the alphabet.
+
+    Raised for string labels that carry no order of their own. Pass ``categories=``
+    or an ordered categorical to state the order.
+    """
+
+
+class EmptyClassWarning(StatlearnWarning):
+    """A class has no observation of positive weight in the data of a fit.
+
+    The class keeps its place in the order, and its probability cannot be estimated
+    from these data.
+    """
+
+
+class SeparationWarning(StatlearnWarning):
+    """The data separate two groups of classes, so a coefficient has no finite value.
+
+    The message names the features concerned. A positive ``alpha`` makes the
+    solution finite.
+    """
+
+
+class CollinearityWarning(StatlearnWarning):
+    """Columns of the design are linearly dependent.
+
+    Predictions are still unique; single coefficients and their standard errors are
+    not. The message names the columns concerned.
+    """
+
+
+class RareClassWarning(StatlearnWarning):
+    """A class has too few observations for what was asked.
+
+    Examples are fewer observations than folds of a cross-validation, or a test that
+    needs each class on both sides of a split.
+    """
+
+
+class CrossingError(ValueError):
+    """Fitted cumulative probabilities are not monotone and the policy is to refuse.
+
+    Raised when a model with ``monotone="raise"`` predicts rows at which the
+    boundaries cross; the message gives their number and the first of them.
+    """

@@ -1,0 +1,188 @@
+"""The design matrix as the solver wants it: sorted by class, scaled, one column of ones.
+
+Sorting turns "rows of class c" into contiguous blocks, so that every product with the
+design is one BLAS call for each class. Dense input is centred and scaled in one private
+copy; sparse input is only scaled, because free intercepts absorb any centring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Array = NDArray[np.float64]
+# A dense (n, q) array or a CSC matrix; both support `@` and column selection.
+Matrix = Any
+
+# Rows handled at once where a scaled copy of the design is needed: small enough to
+# stay in cache, large enough for BLAS to run at full speed.
+CHUNK_ROWS = 2048
+_EPS = np.finfo(np.float64).eps
+
+
+@dataclass
+class Design:
+    """Blocks of rows of equal class; column 0 of each is the intercept.
+
+    `block[c]` has shape (n_c, 1 + p), `weight[c]` shape (n_c,), all weights summing to
+    one. The slope of raw column j is the fitted one divided by `scale[j]`.
+    """
+
+    block: list[Matrix]
+    weight: list[Array]
+    center: Array  # (p,)
+    scale: Array  # (p,)
+    constant: NDArray[np.bool_]  # (p,) columns without variation
+    total_weight: float
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns with the intercept."""
+        return self.block[0].shape[1]
+
+    def columns(self, index: NDArray[np.intp]) -> list[Matrix]:
+        """Return the blocks restricted to some columns, without copying if all."""
+        if len(index) == self.n_columns:
+            return self.block
+        return [take_columns(block, index) for block in self.block]
+
+    def to_raw(self, beta: Array) -> tuple[Array, Array]:
+        """Return raw intercepts (..., m) and slopes (..., m, p) of scaled ones."""
+        slopes = beta[..., 1:] / self.scale
+        return beta[..., 0] - slopes @ self.center, slopes
+
+    def from_raw(self, intercept: Array, slopes: Array) -> Array:
+        """Return scaled coefficients (m, 1 + p); the inverse of `to_raw`."""
+        return np.column_stack((intercept + slopes @ self.center, slopes * self.scale))
+
+
+def build_design(
+    X: Matrix, codes: NDArray[np.intp], weight: Array, n_classes: int, scale: bool
+) -> Design:
+    """Sort, centre and scale X (n, p), whose rows all have positive weight."""
+    order = np.argsort(codes, kind="stable")
+    bounds = np.concatenate(([0], np.cumsum(np.bincount(codes, minlength=n_classes))))
+    total = float(weight.sum())
+    share = weight[order] / total
+    pieces = [slice(bounds[c], bounds[c + 1]) for c in range(n_classes)]
+    if sparse.issparse(X):
+        stacked, moments = _sparse_columns(X, order, share, scale)
+        block = [stacked[piece].tocsc() for piece in pieces]
+    else:
+        stacked, moments = _dense_columns(X, order, share, scale)
+        block = [stacked[piece] for piece in pieces]
+    return Design(block, [share[piece] for piece in pieces], *moments, total)
+
+
+def _dense_columns(
+    X: Array, order: NDArray[np.intp], share: Array, scale: bool
+) -> tuple[Array, tuple[Array, Array, NDArray[np.bool_]]]:
+    n_rows, p = X.shape
+    out = np.empty((n_rows, 1 + p))
+    out[:, 0] = 1.0
+    chunks = [slice(s, s + CHUNK_ROWS) for s in range(0, n_rows, CHUNK_ROWS)]
+    center = np.zeros(p)
+    for rows in chunks:
+        out[rows, 1:] = X[order[rows]]
+        center += share[rows] @ out[rows, 1:]
+    peak = np.zeros(p)
+    for rows in chunks:
+        part = out[rows, 1:]
+        part -= center
+        np.maximum(peak, np.abs(part).max(axis=0), out=peak)
+    constant = peak <= 16 * _EPS * np.abs(center)
+    # Divide by the peak first: squares of very large or tiny columns stay in range.
+    peak[constant] = 1.0
+    variance = np.zeros(p)
+    for rows in chunks:
+        variance += share[rows] @ np.square(out[rows, 1:] / peak)
+    width = np.sqrt(variance) * peak if scale else np.ones(p)
+    width[constant] = 1.0
+    for rows in chunks:
+        out[rows, 1:] /= width
+    out[:, 1:][:, constant] = 0.0
+    return out, (center, width, constant)
+
+
+def _sparse_columns(
+    X: Matrix, order: NDArray[np.intp], share: Array, scale: bool
+) -> tuple[Matrix, tuple[Array, Array, NDArray[np.bool_]]]:
+    rows = X.tocsr()[order].astype(np.float64)
+    n_rows, p = rows.shape
+    magnitude = abs(rows)
+    peak = np.asarray(magnitude.max(axis=0).todense()).ravel() if n_rows else None
+    peak = np.where(peak == 0.0, 1.0, peak)
+    unit = rows @ sparse.diags_array(1.0 / peak)
+    mean = unit.T @ share
+    # Variance as E[(x - mean)^2], where the implicit zeros contribute mean^2.
+    stored = unit.tocsc()
+    deviation = stored.copy()
+    column = np.repeat(np.arange(p), np.diff(stored.indptr))
+    deviation.data = (stored.data - mean[column]) ** 2
+    occupied = stored.copy()
+    occupied.data = np.ones_like(stored.data)
+    empty_share = np.clip(1.0 - occupied.T @ share, 0.0, 1.0)
+    variance = deviation.T @ share + empty_share * mean**2
+    constant = variance <= (16 * _EPS * mean) ** 2
+    width = np.where(constant, 1.0, np.sqrt(variance) * peak) if scale else np.ones(p)
+    # Constant columns are emptied: the intercept already spans them.
+    factor = np.where(constant, 0.0, 1.0 / width)
+    ones = sparse.csr_array(np.ones((n_rows, 1)))
+    scaled = sparse.csr_array(rows @ sparse.diags_array(factor))
+    stacked = sparse.hstack((ones, scaled), format="csr")
+    return stacked, (np.zeros(p), width, constant)
+
+
+def take_columns(matrix: Matrix, index: NDArray[np.intp]) -> Matrix:
+    """Select columns into a contiguous copy."""
+    if sparse.issparse(matrix):
+        return matrix[:, index]
+    return np.take(matrix, index, axis=1)
+
+
+def row_chunks(matrix: Matrix) -> list[slice]:
+    """Return slices of rows of a size that suits `weighted_gram`."""
+    n_rows = matrix.shape[0]
+    step = n_rows if sparse.issparse(matrix) else CHUNK_ROWS
+    return [slice(s, s + step) for s in range(0, n_rows, max(step, 1))]
+
+
+def linear_predictors(matrix: Matrix, beta: Array) -> Array:
+    """Return ``beta @ matrix.T`` as a contiguous (t, n) array."""
+    if sparse.issparse(matrix):
+        return np.ascontiguousarray((matrix @ beta.T).T)
+    return beta @ matrix.T
+
+
+def project(matrix: Matrix, gradient: Array) -> Array:
+    """Return ``gradient @ matrix``, (t, n) times (n, q)."""
+    if sparse.issparse(matrix):
+        return np.asarray((matrix.T @ gradient.T).T)
+    return gradient @ matrix
+
+
+def weighted_gram(matrix: Matrix, weight: Array) -> Array:
+    """Return the symmetric ``matrix.T @ diag(weight) @ matrix`` as a dense array.
+
+    Weights of one sign are split as square roots, which lets BLAS use its symmetric
+    rank-k update at half the cost of a general product.
+    """
+    if sparse.issparse(matrix):
+        return (matrix.T @ sparse.diags_array(weight) @ matrix).toarray()
+    low, high = weight.min(initial=0.0), weight.max(initial=0.0)
+    if low < 0.0 < high:
+        return matrix.T @ (weight[:, None] * matrix)
+    root = np.sqrt(np.abs(weight))[:, None] * matrix
+    gram = root.T @ root
+    return gram if high > 0.0 else -gram
+
+
+def weighted_cross(left: Matrix, right: Matrix, weight: Array) -> Array:
+    """Return ``left.T @ diag(weight) @ right`` as a dense array."""
+    if sparse.issparse(left):
+        return (left.T @ sparse.diags_array(weight) @ right).toarray()
+    return left.T @ (weight[:, None] * right)

@@ -1,0 +1,418 @@
+"""PRESTO with the penalty chosen by cross-validation, one warm path a fold."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import warnings
+from collections.abc import Callable, Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import check_cv
+from sklearn.utils.parallel import Parallel, delayed
+
+from statlearn.exceptions import RareClassWarning
+from statlearn.utils._sklearn import Interval, StrOptions, fit_context
+
+from ._base import TrainingData
+from .presto import PrestoBase, PrestoClassifier, descending_alphas, run_path
+
+Array = NDArray[np.float64]
+Scorer = Callable[[Any, Any, Any], float]
+
+# Probabilities are not scored below this, as in sklearn.metrics.log_loss.
+_LOG_FLOOR = float(np.log(np.finfo(np.float64).eps))
+
+
+class PrestoClassifierCV(PrestoBase):
+    """PRESTO with ``alpha`` chosen by cross-validation.
+
+    Each fold follows one warm-started path over all penalties, so that the choice
+    costs little more than ``cv + 1`` fits. The object is itself the classifier fitted
+    to all data at the chosen penalty.
+
+    Parameters
+    ----------
+    alphas : array-like of shape (n_alphas,), default=None
+        Penalties to try; by default a log-spaced grid below the smallest penalty at
+        which no penalised coefficient is left in the fit to all data.
+    n_alphas : int, default=20
+        Length of the grid.
+    eps : float, default=1e-2
+        Ratio of the last value of the grid to the first.
+    cv : int, splitter or iterable, default=5
+        Folds; an integer means stratified folds without shuffling.
+    scoring : {"neg_log_loss", "neg_brier"}, str or callable, default="neg_log_loss"
+        What to maximise on the held-out rows: minus the log loss, minus the
+        multi-class Brier score, the name of a scorer, or ``scorer(estimator, X, y)``.
+    selection : {"min", "1se"}, default="min"
+        The penalty of the best mean score, or the largest one within one standard
+        error of it.
+    n_jobs : int, default=None
+        Folds fitted in parallel, through joblib. Results do not depend on it.
+    l1_ratio : float, default=1.0
+        Share of the absolute-value penalty in [0, 1]; the rest is a ridge.
+    family : {"cumulative", "sratio", "cratio", "acat"}, default="cumulative"
+        See :class:`PrestoClassifier`.
+    link : {"logit", "probit", "cloglog", "loglog", "cauchit"}, default="logit"
+        Distribution function of the linear predictor.
+    penalize_first : float, default=1.0
+        Weight of the first slope vector in the penalty.
+    penalty_factor : array-like of shape (n_features,), default=None
+        Weight of each feature in the penalty.
+    reverse : bool, default=False
+        Fit the family on the opposite class order.
+    categories : "auto" or array-like, default="auto"
+        Classes from low to high.
+    standardize : bool, default=True
+        Penalise slopes of columns of unit variance; redone inside each fold.
+    monotone : {"tail", "rearrange", "clip", "raise"}, default="tail"
+        Repair of crossing boundaries in ``predict_proba``, also on held-out rows.
+    constrain_train : bool, default=False
+        Fit the final model under the constraint that boundaries do not cross at any
+        training row; the paths inside the folds are not constrained.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied into ``sample_weight``.
+    tol : float, default=1e-7
+        Relative bound on violations of the optimality conditions.
+    max_iter : int, default=200
+        Newton steps at each penalty.
+
+    Attributes
+    ----------
+    alphas_ : ndarray of shape (n_alphas,)
+        Penalties tried, in descending order.
+    alpha_ : float
+        The chosen penalty.
+    scores_ : ndarray of shape (n_alphas, n_folds)
+        Held-out scores; larger is better.
+    scores_mean_ : ndarray of shape (n_alphas,)
+        Mean over folds.
+    scores_se_ : ndarray of shape (n_alphas,)
+        Standard error of the mean over folds.
+    coefs_path_ : ndarray of shape (n_alphas, n_classes - 1, n_features)
+        Slopes of the path on all data.
+    intercepts_path_ : ndarray of shape (n_alphas, n_classes - 1)
+        Intercepts of the path on all data.
+    classes_ : ndarray of shape (n_classes,)
+        Classes from low to high.
+    intercept_ : ndarray of shape (n_classes - 1,)
+        Intercepts at the chosen penalty.
+    coef_ : ndarray of shape (n_classes - 1, n_features)
+        Slopes at the chosen penalty, signs as in :class:`PrestoClassifier`.
+    diff_coef_ : ndarray of shape (n_classes - 1, n_features)
+        Penalised vectors at the chosen penalty.
+    objective_ : float
+        Penalised mean negative log-likelihood.
+    kkt_ : float
+        Largest violation of the optimality conditions.
+    loglik_ : float
+        Weighted log-likelihood.
+    null_loglik_ : float
+        Weighted log-likelihood of the intercept-only model.
+    n_iter_ : int
+        Newton steps at the chosen penalty.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, where X had names that are all strings.
+
+    See Also
+    --------
+    PrestoClassifier : One given penalty.
+    sklearn.linear_model.LogisticRegressionCV : Ignores the order of classes.
+
+    Notes
+    -----
+    A class with fewer rows than folds is missing from the training part of some fold;
+    that fold then gives it probability zero, and a
+    :class:`~statlearn.exceptions.RareClassWarning` says so. Rows of zero weight are
+    left out before splitting. Because repeated rows can fall into different folds, an
+    integer weight equals repetition only for folds that keep the copies together.
+
+    References
+    ----------
+    Gregory Faletto, Jacob Bien. Predicting Rare Events by Shrinking Towards
+    Proportional Odds. ICML, 2023.
+
+    Examples
+    --------
+    >>> from statlearn.datasets import make_rare_ordinal
+    >>> from statlearn.ordinal import PrestoClassifierCV
+    >>> X, y = make_rare_ordinal(n_samples=1000, random_state=0)
+    >>> model = PrestoClassifierCV(n_alphas=10, cv=3).fit(X, y)
+    >>> model.scores_.shape
+    (10, 3)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "alphas": ["array-like", None],
+        "n_alphas": [Interval(Integral, 1, None, closed="left")],
+        "eps": [Interval(Real, 0, 1, closed="neither")],
+        "cv": ["cv_object"],
+        "scoring": [str, callable],
+        "selection": [StrOptions({"min", "1se"})],
+        "n_jobs": [Integral, None],
+        **PrestoBase._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        alphas=None,
+        *,
+        n_alphas=20,
+        eps=1e-2,
+        cv=5,
+        scoring="neg_log_loss",
+        selection="min",
+        n_jobs=None,
+        l1_ratio=1.0,
+        family="cumulative",
+        link="logit",
+        penalize_first=1.0,
+        penalty_factor=None,
+        reverse=False,
+        categories="auto",
+        standardize=True,
+        monotone="tail",
+        constrain_train=False,
+        class_weight=None,
+        tol=1e-7,
+        max_iter=200,
+    ):
+        self.alphas = alphas
+        self.n_alphas = n_alphas
+        self.eps = eps
+        self.cv = cv
+        self.scoring = scoring
+        self.selection = selection
+        self.n_jobs = n_jobs
+        self.l1_ratio = l1_ratio
+        self.family = family
+        self.link = link
+        self.penalize_first = penalize_first
+        self.penalty_factor = penalty_factor
+        self.reverse = reverse
+        self.categories = categories
+        self.standardize = standardize
+        self.monotone = monotone
+        self.constrain_train = constrain_train
+        self.class_weight = class_weight
+        self.tol = tol
+        self.max_iter = max_iter
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> PrestoClassifierCV:
+        """Choose the penalty and fit the model to all rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Ordered labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, used in fitting and in scoring.
+
+        Returns
+        -------
+        self : PrestoClassifierCV
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For missing values, unknown labels, bad weights, fewer than two classes, or
+            a fold whose training part has fewer than two classes.
+        """
+        data = self._read(X, y, sample_weight, reset=True)
+        score = _make_score(self.scoring, weighted=sample_weight is not None)
+        problem = self._pose(data)
+        alphas = descending_alphas(
+            problem.alpha_max, self.alphas, self.n_alphas, self.eps
+        )
+        folds = self._folds(data)
+        root = self._init_callback_context(max_subtasks=2)
+        root.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        self.scores_ = self._cross_validate(data, folds, alphas, score, root)
+        self._choose(alphas)
+        path_ctx = root.subcontext(task_name="path", max_subtasks=len(alphas))
+        path_ctx.call_on_fit_task_begin(estimator=self)
+        fits = run_path(self, problem, alphas, path_ctx)
+        path_ctx.call_on_fit_task_end(estimator=self)
+        self._warn_unless_converged(fits, alphas)
+        chosen = int(np.flatnonzero(alphas == self.alpha_)[0])
+        fit = fits[chosen]
+        if self.constrain_train or self.alpha_ == 0.0:
+            fit = self._solve(problem, data, self.alpha_)
+        self._store(problem, data, fit, self.alpha_)
+        expanded = [problem.expand(each.intercept, each.coef) for each in fits]
+        self.intercepts_path_ = np.array([intercept for intercept, _ in expanded])
+        self.coefs_path_ = np.array([coef for _, coef in expanded])
+        root.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return self
+
+    def _folds(self, data: TrainingData) -> list[tuple[Any, Any]]:
+        """Return (train, test) positions among the rows of positive weight."""
+        splitter = check_cv(self.cv, data.codes, classifier=True)
+        with warnings.catch_warnings():
+            # Replaced by a warning that names the class, in `_announce_absent`.
+            warnings.filterwarnings("ignore", "The least populated class")
+            if isinstance(self.cv, Iterable) and not hasattr(self.cv, "split"):
+                folds = [
+                    (data.position(train), data.position(test))
+                    for train, test in splitter.split()
+                ]
+            else:
+                folds = list(splitter.split(data.X, data.codes))
+        self._announce_absent(data, folds)
+        return folds
+
+    def _announce_absent(
+        self, data: TrainingData, folds: list[tuple[Any, Any]]
+    ) -> None:
+        everywhere = np.unique(data.codes)
+        absent: dict[int, int] = {}
+        for train, _ in folds:
+            present = np.unique(data.codes[train])
+            if len(present) < 2:
+                raise ValueError(
+                    f"PrestoClassifierCV expected at least 2 classes in the training "
+                    f"part of every fold. Got {len(present)}; use fewer folds or "
+                    f"stratified ones."
+                )
+            for code in np.setdiff1d(everywhere, present):
+                absent[code] = absent.get(code, 0) + 1
+        if absent:
+            listed = ", ".join(
+                f"{self.classes_[code]!r} (in {count} of {len(folds)})"
+                for code, count in sorted(absent.items())
+            )
+            warnings.warn(
+                f"PrestoClassifierCV expected every class in the training part of every "
+                f"fold. Got folds without class {listed}, which score it with "
+                f"probability 0; use fewer folds or pool it with its neighbour.",
+                RareClassWarning,
+                stacklevel=4,
+            )
+
+    def _cross_validate(
+        self,
+        data: TrainingData,
+        folds: list[tuple[Any, Any]],
+        alphas: Array,
+        score: Scorer,
+        root: Any,
+    ) -> Array:
+        """Return held-out scores (n_alphas, n_folds)."""
+        folds_ctx = root.subcontext(
+            task_name="folds", max_subtasks=len(folds), sequential_subtasks=False
+        )
+        folds_ctx.call_on_fit_task_begin(estimator=self)
+        contexts = [
+            folds_ctx.subcontext(
+                task_name="fold", task_id=number, max_subtasks=len(alphas)
+            )
+            for number in range(len(folds))
+        ]
+        worker = self._worker()
+        columns = Parallel(n_jobs=self.n_jobs)(
+            delayed(_fold_scores)(
+                worker, data.take(train), data.take(test), alphas, score, ctx
+            )
+            for (train, test), ctx in zip(folds, contexts, strict=True)
+        )
+        folds_ctx.call_on_fit_task_end(estimator=self)
+        return np.array(columns).T
+
+    def _worker(self) -> PrestoClassifier:
+        """Return an unfitted classifier that knows classes and features."""
+        shared = {
+            name: getattr(self, name) for name in PrestoBase._parameter_constraints
+        }
+        worker = PrestoClassifier(**shared)
+        worker.classes_, worker.n_features_in_ = self.classes_, self.n_features_in_
+        if hasattr(self, "feature_names_in_"):
+            worker.feature_names_in_ = self.feature_names_in_
+        return worker
+
+    def _choose(self, alphas: Array) -> None:
+        n_folds = self.scores_.shape[1]
+        self.alphas_ = alphas
+        self.scores_mean_ = self.scores_.mean(axis=1)
+        spread = self.scores_.std(axis=1, ddof=1) if n_folds > 1 else 0.0
+        self.scores_se_ = spread / np.sqrt(n_folds) + np.zeros(len(alphas))
+        best = int(np.argmax(self.scores_mean_))
+        if self.selection == "1se":
+            floor = self.scores_mean_[best] - self.scores_se_[best]
+            best = int(np.flatnonzero(self.scores_mean_ >= floor)[0])
+        self.alpha_ = float(alphas[best])
+
+
+def _fold_scores(
+    worker: PrestoClassifier,
+    train: TrainingData,
+    test: TrainingData,
+    alphas: Array,
+    score: Any,
+    ctx: Any,
+) -> Array:
+    """Return the held-out score at each alpha of one fold."""
+    problem = worker._pose(train)
+    ctx.call_on_fit_task_begin(estimator=worker)
+    fits = run_path(worker, problem, alphas, ctx)
+    scores = np.empty(len(alphas))
+    for number, fit in enumerate(fits):
+        fitted = copy.copy(worker)
+        fitted._store_coefficients(problem, fit)
+        scores[number] = score(fitted, test)
+    ctx.call_on_fit_task_end(estimator=worker)
+    return scores
+
+
+class _LogLossScore:
+    """Minus the weighted mean log loss."""
+
+    def __call__(self, fitted: PrestoClassifier, test: TrainingData) -> float:
+        log_proba = fitted._log_proba_of(test.X)
+        own = log_proba[np.arange(len(test.codes)), test.codes]
+        return float(np.average(np.maximum(own, _LOG_FLOOR), weights=test.weight))
+
+
+class _BrierScore:
+    """Minus the weighted mean of squared distances to the indicator of the class."""
+
+    def __call__(self, fitted: PrestoClassifier, test: TrainingData) -> float:
+        error = np.exp(fitted._log_proba_of(test.X))
+        error[np.arange(len(test.codes)), test.codes] -= 1.0
+        return -float(np.average((error**2).sum(axis=1), weights=test.weight))
+
+
+class _UserScore:
+    """A scorer of scikit-learn or the user, called with the original labels."""
+
+    def __init__(self, scorer: Scorer, weighted: bool) -> None:
+        self.scorer = scorer
+        self.weighted = weighted
+
+    def __call__(self, fitted: PrestoClassifier, test: TrainingData) -> float:
+        labels = fitted.classes_[test.codes]
+        extra = {"sample_weight": test.weight} if self.weighted else {}
+        return float(self.scorer(fitted, test.X, labels, **extra))
+
+
+def _make_score(scoring: str | Scorer, *, weighted: bool) -> Any:
+    if scoring == "neg_log_loss":
+        return _LogLossScore()
+    if scoring == "neg_brier":
+        return _BrierScore()
+    if isinstance(scoring, str):
+        return _UserScore(get_scorer(scoring), weighted)
+    accepts = hasattr(scoring, "set_score_request") or (
+        "sample_weight" in inspect.signature(scoring).parameters
+    )
+    return _UserScore(scoring, weighted and accepts)

@@ -1,0 +1,209 @@
+"""Checks on labels and weights that scikit-learn does not make.
+
+Ordered labels have to be read before `sklearn.utils.validation.validate_data`, which
+turns an ordered categorical into objects and thereby sorts its categories by alphabet.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from statlearn.exceptions import EmptyClassWarning, LabelOrderWarning
+
+
+def ordered_categories(y: Any) -> NDArray[Any] | None:
+    """Return the categories of an ordered pandas categorical or polars Enum.
+
+    Parameters
+    ----------
+    y : array-like
+        Labels as the caller gave them.
+
+    Returns
+    -------
+    categories : ndarray or None
+        In their declared order; None if the labels carry no order.
+    """
+    if getattr(y, "ndim", 1) == 2 and hasattr(y, "iloc") and y.shape[1] == 1:
+        y = y.iloc[:, 0]
+    dtype = getattr(y, "dtype", None)
+    categories = getattr(dtype, "categories", None)
+    is_ordered = getattr(dtype, "ordered", type(dtype).__name__ == "Enum")
+    if categories is None or not is_ordered:
+        return None
+    return np.asarray(categories)
+
+
+def encode_ordered_labels(
+    y: ArrayLike, categories: ArrayLike | str, caller: str
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the ordered classes and the position of each label among them.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels of any comparable type.
+    categories : "auto" or array-like
+        Order of the classes. "auto" takes that of an ordered categorical, else sorts.
+    caller : str
+        Class name for messages.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+    codes : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        For missing or unknown labels, repeated categories or a continuous target.
+    """
+    declared = ordered_categories(y)
+    labels = column_or_1d(y, warn=True)
+    _refuse_missing(labels, caller)
+    check_classification_targets(labels)
+    if not (isinstance(categories, str) and categories == "auto"):
+        return _encode_against(labels, _as_categories(categories, caller), caller)
+    if declared is not None:
+        return _encode_against(labels, declared, caller)
+    classes, codes = np.unique(labels, return_inverse=True)
+    if classes.dtype.kind in "OUST" and len(classes) > 2:
+        warnings.warn(
+            f"{caller} expected labels with an order (numbers, an ordered categorical, "
+            f"or categories=...). Got strings, now ordered alphabetically as "
+            f"{_join(classes)}; pass categories=[...] to state their order.",
+            LabelOrderWarning,
+            stacklevel=4,
+        )
+    return classes, codes
+
+
+def _as_categories(categories: ArrayLike | str, caller: str) -> NDArray[Any]:
+    if isinstance(categories, str):
+        raise ValueError(
+            f"The 'categories' parameter of {caller} must be 'auto' or a list of "
+            f"classes from low to high. Got {categories!r}; pass a list."
+        )
+    declared = np.asarray(categories)
+    if declared.ndim != 1 or len(set(declared.tolist())) != declared.size:
+        raise ValueError(
+            f"The 'categories' parameter of {caller} must list each class once, from "
+            f"low to high. Got {categories!r}; remove the repetition."
+        )
+    return declared
+
+
+def _encode_against(
+    labels: NDArray[Any], classes: NDArray[Any], caller: str
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    position = {value: code for code, value in enumerate(classes.tolist())}
+    codes = np.array([position.get(label, -1) for label in labels.tolist()], np.intp)
+    if (codes < 0).any():
+        unknown = np.unique(labels[codes < 0].astype(str))
+        raise ValueError(
+            f"{caller} expected labels among categories={_join(classes)}. Got also "
+            f"{_join(unknown)} in {(codes < 0).sum()} rows; add them at their place in "
+            f"categories or drop the rows."
+        )
+    return classes, codes
+
+
+def _refuse_missing(labels: NDArray[Any], caller: str) -> None:
+    if labels.dtype.kind == "f":
+        missing = ~np.isfinite(labels)
+    elif labels.dtype.kind == "O":
+        missing = np.array([v is None or v != v for v in labels], dtype=bool)
+    else:
+        return
+    if missing.any():
+        raise ValueError(
+            f"{caller} expected a label in every row of y. Got missing labels (NaN, "
+            f"inf or None) in {missing.sum()} of {len(labels)} rows, the first at row "
+            f"{np.argmax(missing)}; drop or fill these rows."
+        )
+
+
+def apply_class_weight(
+    class_weight: Any,
+    classes: NDArray[Any],
+    codes: NDArray[np.intp],
+    weight: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Multiply sample weights by class weights, "balanced" on weighted totals.
+
+    Parameters
+    ----------
+    class_weight : None, "balanced" or dict
+    classes : (n_classes,) array
+    codes : (n_samples,) integers
+    weight : (n_samples,) non-negative
+
+    Returns
+    -------
+    weight : (n_samples,) array
+    """
+    if class_weight is None:
+        return weight
+    present = np.unique(codes[weight > 0])
+    kept = weight > 0
+    table = np.ones(len(classes))
+    chosen = class_weight
+    if isinstance(class_weight, dict):
+        known = set(classes[present].tolist())
+        chosen = {k: v for k, v in class_weight.items() if k in known}
+    table[present] = compute_class_weight(
+        chosen,
+        classes=classes[present],
+        y=classes[codes[kept]],
+        sample_weight=weight[kept],
+    )
+    return weight * table[codes]
+
+
+def require_two_classes(
+    classes: NDArray[Any],
+    codes: NDArray[np.intp],
+    weight: NDArray[np.float64],
+    caller: str,
+) -> None:
+    """Raise unless two classes have weight; warn about those that have none.
+
+    Parameters
+    ----------
+    classes : (n_classes,) array
+    codes : (n_samples,) integers
+    weight : (n_samples,) non-negative
+    caller : str
+    """
+    mass = np.bincount(codes, weights=weight, minlength=len(classes))
+    present = mass > 0
+    if present.sum() < 2:
+        found = (
+            "no class" if not present.any() else f"1 class, {_join(classes[present])}"
+        )
+        raise ValueError(
+            f"{caller} expected rows of at least 2 classes with positive weight. Got "
+            f"{found}; provide rows of another class."
+        )
+    if not present.all():
+        warnings.warn(
+            f"{caller} expected rows of every class. Got none with positive weight of "
+            f"{_join(classes[~present])}, which will have probability 0; pool "
+            f"neighbouring classes or drop these from categories if that is not meant.",
+            EmptyClassWarning,
+            stacklevel=4,
+        )
+
+
+def _join(values: NDArray[Any]) -> str:
+    listed = [repr(v) for v in np.asarray(values).tolist()]
+    if len(listed) > 10:
+        listed = [*listed[:9], f"... ({len(listed)} in all)"]
+    return "[" + ", ".join(listed) + "]"
