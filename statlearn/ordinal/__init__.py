@@ -5,12 +5,26 @@ rare classes; `OrdinalRegression` is maximum likelihood with standard errors and
 Both stand on one engine and share families and links.
 """
 
-from .presto import OrdinalPath, PrestoClassifier, presto_path
+from ._brant import BrantTest
+from ._effects import MarginalEffects
+from ._plot import OrdinalPathDisplay, OrdinalProbabilityDisplay
+from ._proportionality import ProportionalityTest
+from ._summary import WaldTable
+from .ordinal_regression import OrdinalRegression
+from .presto import PrestoClassifier
 from .presto_cv import PrestoClassifierCV
+from .presto_path import OrdinalPath, presto_path
 
 __all__ = [
+    "BrantTest",
+    "MarginalEffects",
     "OrdinalPath",
+    "OrdinalPathDisplay",
+    "OrdinalProbabilityDisplay",
+    "OrdinalRegression",
     "PrestoClassifier",
     "PrestoClassifierCV",
+    "ProportionalityTest",
+    "WaldTable",
     "presto_path",
 ]

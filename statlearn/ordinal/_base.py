@@ -63,8 +63,12 @@ class OrdinalClassifierBase(CallbackSupportMixin, ClassifierMixin, BaseEstimator
     """Reading of ordered labels and prediction from `intercept_` and `coef_`.
 
     Subclasses have the parameters `family`, `link`, `reverse`, `categories`,
-    `class_weight`, and set `classes_`, `intercept_`, `coef_` and `_reduced_` in `fit`.
+    `class_weight`, and set `classes_`, `intercept_`, `coef_` in `fit`.
     """
+
+    classes_: NDArray[Any]
+    intercept_: Array
+    coef_: Array
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ._curvature import Piece
 from ._design import Matrix, linear_predictors
 from ._families import Terms
-from ._likelihood import Likelihood, Piece, boundary_slopes
+from ._likelihood import Likelihood, boundary_slopes
 from ._problem import Fit, Problem
 from ._solver import ProximalNewton, Solution
 

@@ -1,4 +1,4 @@
-"""The design matrix as the solver wants it: sorted by class, scaled, one column of ones.
+"""The design matrix as the solver wants it: sorted by class, scaled, with intercept.
 
 Sorting turns "rows of class c" into contiguous blocks, so that every product with the
 design is one BLAS call for each class. Dense input is centred and scaled in one private
@@ -114,8 +114,8 @@ def _sparse_columns(
     rows = X.tocsr()[order].astype(np.float64)
     n_rows, p = rows.shape
     magnitude = abs(rows)
-    peak = np.asarray(magnitude.max(axis=0).todense()).ravel() if n_rows else None
-    peak = np.where(peak == 0.0, 1.0, peak)
+    peak = np.asarray(magnitude.max(axis=0).todense()).ravel()
+    peak[peak == 0.0] = 1.0
     unit = rows @ sparse.diags_array(1.0 / peak)
     mean = unit.T @ share
     # Variance as E[(x - mean)^2], where the implicit zeros contribute mean^2.

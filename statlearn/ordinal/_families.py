@@ -176,7 +176,7 @@ class StoppingRatio(Family):
             slopes.append(slope)
             bends.append(slope * slope if surrogate else bend)
         pairs = tuple((k, k) for k in range(n_touched))
-        return Terms(sum(losses), np.stack(slopes), pairs, tuple(bends))
+        return Terms(np.sum(losses, axis=0), np.stack(slopes), pairs, tuple(bends))
 
     def _binary(self, eta: Array, success: bool) -> tuple[Array, Array, Array]:
         if success:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,4 @@ class FusionTable:
 def boundary_names(classes: NDArray[Any]) -> tuple[str, ...]:
     """Return ``"low | high"`` for each pair of neighbouring classes."""
     names = [str(name) for name in np.asarray(classes).tolist()]
-    return tuple(
-        f"{low} | {high}" for low, high in zip(names[:-1], names[1:], strict=True)
-    )
+    return tuple(f"{low} | {high}" for low, high in pairwise(names))

@@ -59,7 +59,7 @@ def warn_if_not_identified(
             f"among {_listed(feature_names[columns])}; drop one of them or use a "
             f"penalty. Predictions are unaffected, single coefficients are arbitrary.",
             CollinearityWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     etas = problem.likelihood.predictors(solution.theta, problem.design.block)
     if max(np.abs(eta).max(initial=0.0) for eta in etas) < _LARGE_PREDICTOR:
@@ -77,7 +77,7 @@ def warn_if_not_identified(
             f"stopped at large values; use alpha > 0 or penalty='l2', pool classes, or "
             f"drop the feature.",
             SeparationWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -119,27 +119,32 @@ class Logit(Link):
         return -np.tanh(0.5 * t)
 
     def one_sided(self, t: Array) -> tuple[Array, Array, Array]:
-        # One exponential serves all three: with e = exp(-|t|) the larger of F and
-        # 1 - F is 1/(1 + e), the smaller e/(1 + e).
-        e = np.exp(-np.abs(t))
-        large = 1.0 / (1.0 + e)
-        small = e * large
-        positive = t >= 0
-        value = np.log1p(e) + np.maximum(-t, 0.0)
-        return value, -np.where(positive, small, large), small * large
+        e, large, small = _logistic_parts(t)
+        value = np.log(1.0 + e) + np.maximum(-t, 0.0)
+        return value, -np.where(t >= 0, small, large), small * large
 
     def interval(
         self, a: Array, b: Array
     ) -> tuple[Array, Array, Array, Array, Array, Array]:
         # -log pi = softplus(-a) + softplus(b) - log(1 - exp(-(a - b))): the first two
         # terms separate, and only the last one couples a and b, through r.
-        left, d_left, curvature_a = self.one_sided(a)
-        right, d_right, curvature_b = self.one_sided(-b)
+        e_a, large_a, small_a = _logistic_parts(a)
+        e_b, large_b, small_b = _logistic_parts(b)
         gap = np.expm1(b - a)  # exp(-d) - 1, in (-1, 0)
         q = -(1.0 + gap) / gap  # 1 / (exp(d) - 1)
         r = -q / gap  # q (1 + q)
-        value = left + right - np.log(-gap)
-        return value, d_left - q, q - d_right, curvature_a + r, -r, curvature_b + r
+        value = np.log((1.0 + e_a) * (1.0 + e_b) / -gap)
+        value += np.maximum(-a, 0.0) + np.maximum(b, 0.0)
+        d_a = -np.where(a >= 0, small_a, large_a) - q
+        d_b = np.where(b >= 0, large_b, small_b) + q
+        return value, d_a, d_b, small_a * large_a + r, -r, small_b * large_b + r
+
+
+def _logistic_parts(t: Array) -> tuple[Array, Array, Array]:
+    """Return ``exp(-|t|)`` and the larger and smaller of ``F(t)``, ``1 - F(t)``."""
+    e = np.exp(-np.abs(t))
+    large = 1.0 / (1.0 + e)
+    return e, large, e * large
 
 
 class Probit(Link):

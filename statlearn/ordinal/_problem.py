@@ -7,7 +7,7 @@ coordinates (raw columns, boundaries from low to high).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -113,7 +113,7 @@ class Problem:
         self.null = self.solver.solve(np.inf, np.inf)
         self.alpha_max = self.penalty.alpha_max(self.solver.full_gradient)
 
-    def path(self, alphas: Sequence[float]) -> Iterator[Fit]:
+    def path(self, alphas: Iterable[float]) -> Iterator[Fit]:
         """Yield fits at descending alphas, each started at the one before."""
         previous = np.inf
         for alpha in alphas:

@@ -1,30 +1,119 @@
 """Minimise a convex quadratic plus a weighted L1 norm by an active-set Newton method.
 
 This is the model that each proximal Newton step solves. Coordinate descent in Python
-would loop over coordinates; here every iteration is one Cholesky solve on the active
-set with signs held fixed, and near the solution of the outer problem the first solve is
-usually the last.
+would loop over coordinates; here every iteration is one linear solve on the active set
+with signs held fixed, and near the solution of the outer problem the first solve is
+usually the last. Small Hessians are explicit and factorised, large ones are operators
+and solved by preconditioned conjugate gradients.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 _MAX_ROUNDS = 200
+_MAX_CG = 500
+
+
+class Hessian(Protocol):
+    """What the method needs of a positive semi-definite (w, w) matrix."""
+
+    def times(self, index: Index, move: Array) -> Array:
+        """Return the product with a vector that is zero outside `index`, (w,)."""
+
+    def solve(self, index: Index, right: Array, tol: float) -> Array:
+        """Solve on a subset of rows and columns to a residual of `tol`."""
+
+    def plus_diagonal(self, shift: Array, relative: float) -> Hessian:
+        """Return it with ``shift + relative * diagonal`` added to its diagonal."""
+
+
+@dataclass
+class ExplicitHessian:
+    """A matrix in memory, solved by Cholesky factorisation."""
+
+    matrix: Array
+
+    def times(self, index: Index, move: Array) -> Array:
+        """Return the product with a vector that is zero outside `index`."""
+        return self.matrix[:, index] @ move
+
+    def solve(self, index: Index, right: Array, tol: float) -> Array:
+        """Solve exactly; raise `LinAlgError` if not positive definite."""
+        part = self.matrix[np.ix_(index, index)]
+        factor = linalg.cho_factor(part, check_finite=False, overwrite_a=True)
+        return linalg.cho_solve(factor, right, check_finite=False)
+
+    def plus_diagonal(self, shift: Array, relative: float) -> ExplicitHessian:
+        """Return the matrix with a larger diagonal."""
+        if not (relative or shift.any()):
+            return self
+        added = shift + relative * np.abs(np.diag(self.matrix))
+        return ExplicitHessian(self.matrix + np.diag(added))
+
+
+@dataclass
+class ImplicitHessian:
+    """A product with vectors (w,), and the diagonal as preconditioner."""
+
+    product: Callable[[Array], Array]
+    diagonal: Array
+
+    def times(self, index: Index, move: Array) -> Array:
+        """Return the product with a vector that is zero outside `index`."""
+        full = np.zeros_like(self.diagonal)
+        full[index] = move
+        return self.product(full)
+
+    def solve(self, index: Index, right: Array, tol: float) -> Array:
+        """Solve by preconditioned conjugate gradients."""
+        scale = np.maximum(self.diagonal[index], np.finfo(np.float64).tiny)
+        x, residual = np.zeros_like(right), right.copy()
+        direction = residual / scale
+        power = residual @ direction
+        for _ in range(_MAX_CG):
+            if np.abs(residual).max(initial=0.0) <= tol:
+                break
+            image = self.times(index, direction)[index]
+            curvature = direction @ image
+            if curvature <= 0.0:
+                raise linalg.LinAlgError("the Hessian is not positive definite")
+            step = power / curvature
+            x += step * direction
+            residual -= step * image
+            preconditioned = residual / scale
+            before, power = power, residual @ preconditioned
+            direction = preconditioned + (power / before) * direction
+        return x
+
+    def plus_diagonal(self, shift: Array, relative: float) -> ImplicitHessian:
+        """Return the operator with a larger diagonal."""
+        if not (relative or shift.any()):
+            return self
+        added = shift + relative * self.diagonal
+        return ImplicitHessian(
+            lambda vector: self.product(vector) + added * vector, self.diagonal + added
+        )
 
 
 def minimize_quadratic_l1(
-    hessian: Array, gradient: Array, start: Array, l1: Array, tol: float
+    hessian: Hessian, gradient: Array, start: Array, l1: Array, tol: float
 ) -> Array:
     """Minimise ``g'(x - x0) + (x - x0)'H(x - x0)/2 + sum(l1 * |x|)`` over x.
 
     Parameters
     ----------
-    hessian : (w, w)
+    hessian : Hessian
+        Of shape (w, w).
     gradient, start, l1 : (w,)
         `l1` is zero for unpenalised entries.
     tol : float
@@ -50,15 +139,16 @@ def minimize_quadratic_l1(
         if not entering.any() and np.abs(residual).max(initial=0.0) <= tol:
             break
         sign[entering] = -np.sign(slope[entering])
+        worst = np.argmax(excess)
         x, slope = _signed_step(
-            hessian, x, slope, l1, sign, active, entering, np.argmax(excess)
+            hessian, x, slope, l1, sign, active, entering, worst, 0.1 * tol
         )
         sign = np.where(x != 0.0, np.sign(x), 0.0)
     return x
 
 
 def _signed_step(
-    hessian: Array,
+    hessian: Hessian,
     x: Array,
     slope: Array,
     l1: Array,
@@ -66,6 +156,7 @@ def _signed_step(
     active: NDArray[np.bool_],
     entering: NDArray[np.bool_],
     worst: np.intp,
+    tol: float,
 ) -> tuple[Array, Array]:
     """Take one Newton step on active and entering entries, keeping their signs."""
     chosen = active | entering
@@ -74,11 +165,8 @@ def _signed_step(
         index = np.flatnonzero(chosen)
         if not len(index):
             return x, slope
-        factor = linalg.cho_factor(
-            hessian[np.ix_(index, index)], check_finite=False, overwrite_a=True
-        )
         pull = -(slope[index] + l1[index] * sign[index])
-        step = linalg.cho_solve(factor, pull, check_finite=False)
+        step = hessian.solve(index, pull, tol)
         flips = (l1[index] > 0.0) & ((x[index] + step) * sign[index] < 0.0)
         stuck = index[flips & (x[index] == 0.0)]
         if not len(stuck):
@@ -91,7 +179,7 @@ def _signed_step(
 
 
 def _clip_or_stop(
-    hessian: Array,
+    hessian: Hessian,
     x: Array,
     slope: Array,
     l1: Array,
@@ -103,7 +191,7 @@ def _clip_or_stop(
     move = step.copy()
     if flips.any():
         move[flips] = -x[index][flips]
-    new_slope = slope + hessian[:, index] @ move
+    new_slope = slope + hessian.times(index, move)
     if not flips.any():
         return _moved(x, index, move), new_slope
     gain = 0.5 * (slope[index] + new_slope[index]) @ move
@@ -116,7 +204,7 @@ def _clip_or_stop(
     move = ratio[first] * step
     out = _moved(x, index, move)
     out[index[first]] = 0.0
-    return out, slope + hessian[:, index] @ (out[index] - x[index])
+    return out, slope + hessian.times(index, out[index] - x[index])
 
 
 def _moved(x: Array, index: NDArray[np.intp], move: Array) -> Array:

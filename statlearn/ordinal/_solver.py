@@ -22,7 +22,7 @@ from scipy import linalg
 
 from ._design import Matrix, take_columns
 from ._likelihood import Likelihood
-from ._quadratic import minimize_quadratic_l1
+from ._quadratic import Hessian, ImplicitHessian, minimize_quadratic_l1
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -136,14 +136,20 @@ class ProximalNewton:
         """Recompute what depends on theta or on the likelihood from scratch."""
         self.etas = self.likelihood.predictors(self.theta, self.view)
         self.loss, self._rows = self.likelihood.value(self.etas)
-        self.full_gradient = self.likelihood.gradient(self._rows, self.view)
+        self._moved = True
+        self._update_full_gradient()
+
+    def _update_full_gradient(self) -> None:
+        if self._moved:
+            self.full_gradient = self.likelihood.gradient(self._rows, self.view)
+            self._moved = False
 
     def set_tolerance(self, tol: float) -> None:
         """Set the absolute tolerance, not below what rounding allows."""
         self.tol = max(tol, _ROUNDING)
 
     def _forget_hessian(self) -> None:
-        self._hessian: Array | None = None
+        self._hessian: Hessian | None = None
         self._mask = np.zeros_like(self.penalty.free)
         self._columns = np.zeros(0, dtype=np.intp)
         self._compact: list[Matrix] = []
@@ -172,7 +178,7 @@ class ProximalNewton:
         while n_iter <= self.max_iter:
             steps, inner = self._newton(alpha, self.max_iter - n_iter)
             n_iter += steps
-            self.full_gradient = self.likelihood.gradient(self._rows, self.view)
+            self._update_full_gradient()
             violation = self.violation(self.full_gradient, alpha)
             kkt = float(violation.max(initial=0.0))
             converged = kkt <= self.tol
@@ -236,7 +242,9 @@ class ProximalNewton:
                 return n_steps, True
             if n_steps == budget:
                 break
-            if kkt > _REUSE_FACTOR * before:
+            if kkt > _REUSE_FACTOR * before or isinstance(
+                self._hessian, ImplicitHessian
+            ):
                 self._hessian = None
             before = kkt
             if not self._step(gradient, alpha, kkt):
@@ -244,6 +252,10 @@ class ProximalNewton:
         return budget, False
 
     def _working_gradient(self) -> Array:
+        if self._compact is self.view:
+            self._update_full_gradient()
+        if not self._moved:
+            return self.full_gradient[self._mask]
         gradient = self.likelihood.gradient(self._rows, self._compact)
         return gradient[self._mask[:, self._columns]]
 
@@ -254,45 +266,45 @@ class ProximalNewton:
 
     def _step(self, gradient: Array, alpha: float, kkt: float) -> bool:
         """Take one step; retry with a fresh, then with a convex Hessian."""
-        attempts = [] if self._hessian is None else [None]
+        attempts: list[bool | None] = [] if self._hessian is None else [None]
         attempts += [False] if self.likelihood.convex else [False, True]
         for surrogate in attempts:
-            if surrogate is not None:
-                self._compute_hessian(surrogate)
-            direction = self._direction(gradient, alpha, kkt)
+            hessian = self._hessian_of(surrogate)
+            direction = self._direction(hessian, gradient, alpha, kkt)
             if direction is not None and self._line_search(direction, gradient, alpha):
                 return True
         return False
 
-    def _compute_hessian(self, surrogate: bool) -> None:
-        self._hessian = self.likelihood.hessian(
-            self.etas,
-            self._compact,
-            self._mask[:, self._columns],
-            surrogate=surrogate,
-        )
-        self.n_hessians += 1
+    def _hessian_of(self, surrogate: bool | None) -> Hessian:
+        """Return the Hessian in store (None), or a new one, exact or surrogate."""
+        if surrogate is not None or self._hessian is None:
+            self._hessian = self.likelihood.hessian_model(
+                self.etas,
+                self._compact,
+                self._mask[:, self._columns],
+                surrogate=bool(surrogate),
+            )
+            self.n_hessians += 1
+        return self._hessian
 
-    def _direction(self, gradient: Array, alpha: float, kkt: float) -> Array | None:
+    def _direction(
+        self, hessian: Hessian, gradient: Array, alpha: float, kkt: float
+    ) -> Array | None:
         """Return the step to the minimum of the quadratic model, or None."""
         l1, l2 = self.penalty.l1(alpha)[self._mask], self.penalty.l2(alpha)[self._mask]
         theta = self.theta[self._mask]
-        hessian = self._hessian
-        if l2.any():
-            hessian = hessian + np.diag(l2)
-        diagonal = np.abs(np.diag(hessian))
+        implicit = isinstance(hessian, ImplicitHessian)
+        tol = max(0.1 * kkt, 0.3 * self.tol) if implicit else min(1e-3 * kkt, self.tol)
         # Exactly collinear columns make the model singular; a relative ridge this small
         # leaves the solution of every other problem unchanged.
-        for ridge in (
-            (0.0, 1e-12, 1e-9, 1e-6) if self.likelihood.convex else (0.0, 1e-12)
-        ):
+        for ridge in (0.0, 1e-12, 1e-9, 1e-6) if self.likelihood.convex else (0.0,):
             try:
                 target = minimize_quadratic_l1(
-                    hessian + np.diag(ridge * diagonal + 1e-300) if ridge else hessian,
+                    hessian.plus_diagonal(l2, ridge),
                     gradient + l2 * theta,
                     theta,
                     l1,
-                    min(1e-3 * kkt, self.tol),
+                    tol,
                 )
             except linalg.LinAlgError:
                 continue
@@ -329,6 +341,7 @@ class ProximalNewton:
             if np.isfinite(candidate) and (enough or invisible):
                 self.theta[self._mask] = theta + step * direction
                 self.etas, self.loss, self._rows = etas, loss, rows
+                self._moved = True
                 return True
             step *= 0.5
         return False

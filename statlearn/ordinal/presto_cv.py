@@ -19,7 +19,9 @@ from statlearn.exceptions import RareClassWarning
 from statlearn.utils._sklearn import Interval, StrOptions, fit_context
 
 from ._base import TrainingData
-from .presto import PrestoBase, PrestoClassifier, descending_alphas, run_path
+from ._presto_base import PrestoBase
+from .presto import PrestoClassifier
+from .presto_path import descending_alphas, run_path
 
 Array = NDArray[np.float64]
 Scorer = Callable[[Any, Any, Any], float]
@@ -293,11 +295,11 @@ class PrestoClassifierCV(PrestoBase):
                 for code, count in sorted(absent.items())
             )
             warnings.warn(
-                f"PrestoClassifierCV expected every class in the training part of every "
+                f"PrestoClassifierCV expected every class in the training part of each "
                 f"fold. Got folds without class {listed}, which score it with "
                 f"probability 0; use fewer folds or pool it with its neighbour.",
                 RareClassWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _cross_validate(

@@ -80,7 +80,7 @@ def encode_ordered_labels(
             f"or categories=...). Got strings, now ordered alphabetically as "
             f"{_join(classes)}; pass categories=[...] to state their order.",
             LabelOrderWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return classes, codes
 
@@ -198,7 +198,7 @@ def require_two_classes(
             f"{_join(classes[~present])}, which will have probability 0; pool "
             f"neighbouring classes or drop these from categories if that is not meant.",
             EmptyClassWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

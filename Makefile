@@ -1,0 +1,71 @@
+# Needs Python 3.11 and make, nothing else: the first target that runs builds .venv.
+# The Python to build it with can be given as `make PYTHON=... <target>`.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# Written last, so that an interrupted installation is started again from nothing.
+STAMP := $(VENV)/installed
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+BENCHMARKS := $(sort $(wildcard tests/benchmarks/bench_*.py))
+
+# One thread a process; pytest starts one process a core.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# $(call stage,name,command): run a command and say how long it took.
+define stage
+@echo "== $(1)"; start=$$(date +%s); $(2) || exit $$?; \
+	echo "== $(1): $$(( $$(date +%s) - start )) s"
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow bench notebooks lint format docs clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(STAMP)  ## fit each method on real data, print one table, write one page
+	@$(BIN)/python -m statlearn tour
+
+test: lint docs  ## every gate and the quick tests with coverage
+	$(call stage,quick tests,$(BIN)/python -m pytest -n 2 --cov --cov-report=term)
+
+test-slow: $(STAMP)  ## statistical claims, with fixed seeds
+	$(call stage,slow tests,$(BIN)/python -m pytest -m slow -n 2 -p no:randomly --durations=10)
+
+bench: $(STAMP)  ## compare speed and memory with the peers
+	@status=0; for script in $(BENCHMARKS); do \
+		echo "== $$script"; $(BIN)/python $$script || status=1; \
+	done; exit $$status
+
+notebooks: $(STAMP)  ## run the notebooks again and keep their outputs
+	@test -z "$(NOTEBOOKS)" || JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter nbconvert \
+		--to notebook --execute --inplace \
+		--ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+
+lint: $(STAMP)  ## style, types, import rules and docstrings
+	$(call stage,style,$(BIN)/ruff check . && $(BIN)/ruff format --check .)
+	$(call stage,types,$(BIN)/mypy)
+	$(call stage,import rules,$(BIN)/lint-imports --no-logo)
+	$(call stage,docstrings,find statlearn -name '*.py' -exec $(BIN)/numpydoc lint {} +)
+
+format: $(STAMP)  ## repair what the style tools can repair
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+docs: $(STAMP)  ## API pages and notebooks as static HTML in build/docs
+	$(call stage,pages,$(BIN)/python -W error .ci/build_docs.py)
+
+clean:  ## remove the environment and everything that was built
+	rm -rf $(VENV) build dist .coverage .pytest_cache .ruff_cache .mypy_cache \
+		.import_linter_cache
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -e $@ || rm -rf $(VENV)
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(call stage,install,$(BIN)/python -m pip install -qq -c constraints.txt -e ".[dev$(comma)plot]")
+	@touch $@
+
+comma := ,

@@ -1,0 +1,222 @@
+"""Second derivatives of the likelihood in difference coordinates.
+
+In boundary coordinates the Hessian consists of blocks ``Z' diag(h_kl) Z``, one for each
+pair of boundaries that share rows. Moving to differences sums them cumulatively from
+above in both boundary axes. Two forms are built from the same row curvatures: an
+explicit matrix over the entries in play, and an operator for many entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from ._design import (
+    Matrix,
+    row_chunks,
+    take_columns,
+    weighted_cross,
+    weighted_gram,
+)
+from ._families import Terms
+from ._quadratic import ImplicitHessian
+
+if TYPE_CHECKING:
+    from ._likelihood import Likelihood
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+# An explicit Hessian may have this many rows, before and after masking.
+_EXPLICIT_LIMIT = 2000
+
+
+@dataclass
+class Piece:
+    """Rows that share one formula: their weights, boundaries and loss."""
+
+    weight: Array  # (n,)
+    touched: range
+    terms: Callable[..., Terms]  # (eta, *, curvature, surrogate) -> Terms
+
+    def row_curvature(
+        self, eta: Array, rows: slice, surrogate: bool
+    ) -> tuple[list[tuple[int, int]], list[Array]]:
+        """Return pairs of boundaries and their weighted curvatures on some rows."""
+        with np.errstate(all="ignore"):
+            terms = self.terms(
+                np.ascontiguousarray(eta[:, rows]), curvature=True, surrogate=surrogate
+            )
+            weight = self.weight[rows]
+            bends = [weight * bend for bend in terms.curvature]
+        start = self.touched.start
+        return [(start + k, start + j) for k, j in terms.pairs], bends
+
+
+def accumulate_from_above(values: Array) -> Array:
+    """Add to each slice of axis 0 all later ones, in place."""
+    for k in range(len(values) - 2, -1, -1):
+        values[k] += values[k + 1]
+    return values
+
+
+def _split_and_shared(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the columns with several slopes, and those with one for all boundaries."""
+    varies = mask[1:].any(axis=0)
+    return np.flatnonzero(varies), np.flatnonzero(mask[0] & ~varies)
+
+
+def explicit_is_cheap(mask: Mask) -> bool:
+    """Whether the blocks of an explicit Hessian stay small."""
+    split, shared = _split_and_shared(mask)
+    return len(mask) * len(split) + len(shared) <= _EXPLICIT_LIMIT
+
+
+def explicit_hessian(
+    pieces: list[Piece],
+    etas: list[Array],
+    view: list[Matrix],
+    mask: Mask,
+    *,
+    surrogate: bool,
+) -> Array:
+    """Return the Hessian of the entries that a mask (m, q) selects.
+
+    Columns of which only the first row is selected have equal slopes at every
+    boundary: their mutual block needs a single Gram matrix, with the curvature of a
+    common shift of all boundaries.
+    """
+    m = len(mask)
+    split_index, shared_index = _split_and_shared(mask)
+    s, q = len(split_index), len(shared_index)
+    split = np.zeros((m, m, s, s))
+    mixed = np.zeros((m, s, q))
+    common = np.zeros((q, q))
+    for piece, matrix, eta in zip(pieces, view, etas, strict=True):
+        left = take_columns(matrix, split_index) if s < mask.shape[1] else matrix
+        right = take_columns(matrix, shared_index) if q else None
+        for rows in row_chunks(matrix):
+            pairs, curvature = piece.row_curvature(eta, rows, surrogate)
+            for (k, j), bend in zip(pairs, curvature, strict=True):
+                split[k, j] += weighted_gram(left[rows], bend)
+            if right is None:
+                continue
+            by_boundary = _boundary_sums(pairs, curvature)
+            for k, bend in by_boundary.items():
+                mixed[k] += weighted_cross(left[rows], right[rows], bend)
+            shift = np.sum(list(by_boundary.values()), axis=0)
+            common += weighted_gram(right[rows], shift)
+    return _assemble(split, mixed, common, mask, split_index, shared_index)
+
+
+def _boundary_sums(
+    pairs: list[tuple[int, int]], curvature: list[Array]
+) -> dict[int, Array]:
+    """Return for each boundary its curvature against a shift of all boundaries."""
+    sums: dict[int, Array] = {}
+    for (k, j), bend in zip(pairs, curvature, strict=True):
+        for boundary in {k, j}:
+            sums[boundary] = sums[boundary] + bend if boundary in sums else bend
+    return sums
+
+
+def _assemble(
+    split: Array,
+    mixed: Array,
+    common: Array,
+    mask: Mask,
+    split_index: NDArray[np.intp],
+    shared_index: NDArray[np.intp],
+) -> Array:
+    """Move the blocks to difference coordinates and order them as the mask."""
+    m, _, s, _ = split.shape
+    lower = np.tril_indices(m, -1)
+    split[lower] = split[lower[1], lower[0]]  # Gram blocks are symmetric themselves
+    accumulate_from_above(split)
+    accumulate_from_above(split.swapaxes(0, 1))
+    accumulate_from_above(mixed)
+    chosen = np.flatnonzero(mask[:, split_index])
+    n_chosen, q = len(chosen), len(shared_index)
+    full = np.empty((n_chosen + q, n_chosen + q))
+    flat = split.transpose(0, 2, 1, 3).reshape(m * s, m * s)
+    full[:n_chosen, :n_chosen] = flat[np.ix_(chosen, chosen)]
+    cross = mixed.reshape(m * s, q)[chosen]
+    full[:n_chosen, n_chosen:] = cross
+    full[n_chosen:, :n_chosen] = cross.T
+    full[n_chosen:, n_chosen:] = common
+    rank = np.full(mask.shape, -1)
+    rank[mask] = np.arange(mask.sum())
+    k, column = np.unravel_index(chosen, (m, s))
+    position = np.concatenate((rank[k, split_index[column]], rank[0, shared_index]))
+    ordered = np.empty_like(full)
+    ordered[np.ix_(position, position)] = full
+    return ordered
+
+
+def implicit_hessian(
+    likelihood: Likelihood,
+    etas: list[Array],
+    view: list[Matrix],
+    mask: Mask,
+    *,
+    surrogate: bool,
+) -> ImplicitHessian:
+    """Return the same Hessian as a product with vectors; nothing of size (w, w).
+
+    One product costs as much as one gradient.
+    """
+    curvatures = [
+        piece.row_curvature(eta, slice(None), surrogate)
+        for piece, eta in zip(likelihood.pieces, etas, strict=True)
+    ]
+
+    def product(vector: Array) -> Array:
+        theta = np.zeros(mask.shape)
+        theta[mask] = vector
+        shifts = likelihood.predictors(theta, view)
+        rows = [
+            _bend_rows(piece, shift, *curvature)
+            for piece, shift, curvature in zip(
+                likelihood.pieces, shifts, curvatures, strict=True
+            )
+        ]
+        return likelihood.gradient(rows, view)[mask]
+
+    return ImplicitHessian(
+        product, _diagonal(likelihood.pieces, curvatures, view, mask)
+    )
+
+
+def _bend_rows(
+    piece: Piece, shift: Array, pairs: list[tuple[int, int]], bends: list[Array]
+) -> Array:
+    """Multiply shifts (t, n) of the linear predictors by the row curvatures."""
+    start = piece.touched.start
+    out = np.zeros_like(shift)
+    for (k, j), bend in zip(pairs, bends, strict=True):
+        out[k - start] += bend * shift[j - start]
+        if k != j:
+            out[j - start] += bend * shift[k - start]
+    return out
+
+
+def _diagonal(
+    pieces: list[Piece],
+    curvatures: list[tuple[list[tuple[int, int]], list[Array]]],
+    view: list[Matrix],
+    mask: Mask,
+) -> Array:
+    m, q = mask.shape
+    # below[k] collects the pairs whose lower boundary is k: exactly those that count
+    # for every difference up to k.
+    below = np.zeros((m, q))
+    for _, matrix, (pairs, bends) in zip(pieces, view, curvatures, strict=True):
+        squares = matrix.power(2) if sparse.issparse(matrix) else np.square(matrix)
+        for (k, j), bend in zip(pairs, bends, strict=True):
+            below[k] += (1.0 if k == j else 2.0) * (squares.T @ bend)
+    return accumulate_from_above(below)[mask]

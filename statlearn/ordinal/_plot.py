@@ -1,0 +1,549 @@
+"""Pictures of a path of penalties and of class probabilities.
+
+Both displays hold plain arrays and load matplotlib only to draw. How lines, labels and
+legends are laid out is in `_drawing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from statlearn.utils._optional import require
+
+from . import _drawing as drawing
+from ._fusion import boundary_names
+from ._profile import Profile, feature_position
+from .presto_cv import PrestoClassifierCV
+from .presto_path import OrdinalPath
+
+Array = NDArray[np.float64]
+
+_UNFITTED = "{} expected a fitted %(name)s. Got one without coefficients; call fit."
+# More colours than this cannot be told apart.
+_MAX_NAMED = 10
+
+
+class OrdinalPathDisplay:
+    """Slopes of every boundary along a path of penalties.
+
+    One panel a boundary shows how features enter as the penalty falls, and where the
+    slope of a feature stops being equal to that of the boundary before: until then
+    its line is dashed, and the feature is proportional there. Create it with
+    `from_estimator` or `from_path`, then call `plot`.
+
+    Parameters
+    ----------
+    alphas : ndarray of shape (n_alphas,)
+        Penalties.
+    coefs : ndarray of shape (n_alphas, n_classes - 1, n_features)
+        Slopes at each penalty.
+    feature_names : sequence of str of length n_features
+        Names of the features.
+    classes : ndarray of shape (n_classes,)
+        Classes from low to high.
+    alpha : float, default=None
+        A penalty to mark.
+
+    Attributes
+    ----------
+    axes_ : ndarray of Axes, shape (n_panels,)
+        The panels. Set by `plot`, like the following ones.
+    ax_ : Axes
+        The first panel.
+    figure_ : Figure
+        The figure.
+    lines_ : list of list of Line2D
+        The whole line of each feature, panel by panel.
+
+    See Also
+    --------
+    OrdinalProbabilityDisplay : What a model predicts along one feature.
+    PrestoClassifierCV.fusion_table : Equal slopes at the chosen penalty, as a table.
+
+    Notes
+    -----
+    Slopes are those of the features as given to the model. Standardise the features
+    first if their sizes are to be compared.
+
+    Examples
+    --------
+    >>> from statlearn.datasets import make_rare_ordinal
+    >>> from statlearn.ordinal import OrdinalPathDisplay, presto_path
+    >>> X, y = make_rare_ordinal(n_samples=1000, n_features=4, random_state=0)
+    >>> display = OrdinalPathDisplay.from_path(presto_path(X, y))
+    >>> display.plot().axes_.shape
+    (3,)
+    """
+
+    axes_: NDArray[Any]
+    ax_: Any
+    figure_: Any
+    lines_: list[list[Any]]
+
+    def __init__(
+        self,
+        *,
+        alphas: Array,
+        coefs: Array,
+        feature_names: Sequence[str],
+        classes: NDArray[Any],
+        alpha: float | None = None,
+    ) -> None:
+        self.alphas = alphas
+        self.coefs = coefs
+        self.feature_names = feature_names
+        self.classes = classes
+        self.alpha = alpha
+
+    @classmethod
+    def from_path(
+        cls, path: OrdinalPath, *, feature_names: Sequence[str] | None = None
+    ) -> OrdinalPathDisplay:
+        """Take the slopes of a path.
+
+        Parameters
+        ----------
+        path : OrdinalPath
+            As returned by :func:`presto_path`.
+        feature_names : sequence of str of length n_features, default=None
+            Names instead of those of the path.
+
+        Returns
+        -------
+        display : OrdinalPathDisplay
+            Not drawn yet.
+
+        Raises
+        ------
+        TypeError
+            If `path` is something else.
+        ValueError
+            If the number of names is not that of the features.
+        """
+        if not isinstance(path, OrdinalPath):
+            raise TypeError(
+                f"The 'path' parameter of OrdinalPathDisplay.from_path must be an "
+                f"OrdinalPath. Got {type(path).__name__}; call presto_path first, or "
+                f"use from_estimator for a PrestoClassifierCV."
+            )
+        names = _names(feature_names, path.feature_names)
+        return cls(
+            alphas=path.alphas,
+            coefs=path.coefs,
+            feature_names=names,
+            classes=path.classes,
+        )
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: PrestoClassifierCV | OrdinalPath,
+        *,
+        feature_names: Sequence[str] | None = None,
+    ) -> OrdinalPathDisplay:
+        """Take the slopes and the chosen penalty of a cross-validated model.
+
+        Parameters
+        ----------
+        estimator : PrestoClassifierCV or OrdinalPath
+            A fitted estimator, the last step of a pipeline for instance, or a path.
+        feature_names : sequence of str of length n_features, default=None
+            Names instead of those of the estimator.
+
+        Returns
+        -------
+        display : OrdinalPathDisplay
+            Not drawn yet.
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no path.
+        ValueError
+            If the number of names is not that of the features.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        """
+        if isinstance(estimator, OrdinalPath):
+            return cls.from_path(estimator, feature_names=feature_names)
+        if not isinstance(estimator, PrestoClassifierCV):
+            raise TypeError(
+                f"The 'estimator' parameter of OrdinalPathDisplay.from_estimator must "
+                f"be a PrestoClassifierCV or an OrdinalPath. Got "
+                f"{type(estimator).__name__}, which has no path; fit a "
+                f"PrestoClassifierCV or call presto_path."
+            )
+        check_is_fitted(
+            estimator, msg=_UNFITTED.format("OrdinalPathDisplay.from_estimator")
+        )
+        return cls(
+            alphas=estimator.alphas_,
+            coefs=estimator.coefs_path_,
+            feature_names=_names(feature_names, estimator._feature_names()),
+            classes=estimator.classes_,
+            alpha=estimator.alpha_,
+        )
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        features: Sequence[str | int] | None = None,
+        boundary: int | None = None,
+        **kwargs: Any,
+    ) -> OrdinalPathDisplay:
+        """Draw the slopes against the penalty, which falls to the right.
+
+        Parameters
+        ----------
+        ax : Axes or array of Axes, default=None
+            Where to draw: one for each boundary, or a single one for a single
+            boundary. By default a new figure.
+        features : list of str or int, default=None
+            Names or positions of the features to colour and name; others are grey. By
+            default the ten with the largest slopes.
+        boundary : int, default=None
+            Position of the only boundary to draw; ``-1`` is the last one. By default
+            all boundaries, each in its panel.
+        **kwargs : dict
+            Passed to :meth:`matplotlib.axes.Axes.plot` for the line of each feature.
+
+        Returns
+        -------
+        self : OrdinalPathDisplay
+            With `axes_`, `figure_` and `lines_`.
+
+        Raises
+        ------
+        ValueError
+            For an unknown feature, a boundary that does not exist, a number of axes
+            that is not that of the boundaries, or fewer than two positive penalties.
+        """
+        pyplot = require("matplotlib.pyplot", "plot", "OrdinalPathDisplay.plot")
+        shown = self._boundaries(boundary)
+        named = self._named(features)
+        positive = self._positive()
+        self.axes_ = (
+            drawing.new_panels(pyplot, len(shown))
+            if ax is None
+            else drawing.given_panels(ax, len(shown))
+        )
+        self.ax_ = self.axes_[0]
+        self.figure_ = self.ax_.figure
+        titles = boundary_names(self.classes)
+        self.lines_ = []
+        for panel, k in zip(self.axes_, shown, strict=True):
+            slopes = self.coefs[positive, k]
+            equal = slopes == self.coefs[positive, k - 1] if k else slopes != slopes
+            lines = drawing.draw_slopes(
+                panel, self.alphas[positive], slopes, equal, named, kwargs
+            )
+            if self.alpha:
+                drawing.mark_penalty(panel, self.alpha)
+            self.lines_.append(lines)
+            if len(shown) > 1:
+                panel.set_title(f"Boundary {titles[k]}", loc="left", fontsize="medium")
+        slope = "Slope" if len(shown) > 1 else f"Slope at boundary {titles[shown[0]]}"
+        own = ax is None
+        drawing.label_panels(self.axes_, "Penalty alpha, falling", slope, own=own)
+        drawing.name_lines(self.axes_, self.lines_, self.feature_names, named, own=own)
+        drawing.explain_styles(
+            self.axes_, fused=max(shown) > 0, chosen=bool(self.alpha), own=own
+        )
+        return self
+
+    def _boundaries(self, boundary: int | None) -> list[int]:
+        """Return the positions of the boundaries to draw."""
+        count = self.coefs.shape[1]
+        if boundary is None:
+            return list(range(count))
+        if not isinstance(boundary, Integral) or not -count <= boundary < count:
+            raise ValueError(
+                f"The 'boundary' parameter of OrdinalPathDisplay.plot must be an "
+                f"integer from 0 to {count - 1}, or negative to count from the last. "
+                f"Got {boundary!r}; pass None for all boundaries."
+            )
+        return [int(boundary) % count]
+
+    def _named(self, features: Sequence[str | int] | None) -> list[int]:
+        """Return the positions of the features to colour and name."""
+        if features is not None:
+            caller = "OrdinalPathDisplay.plot"
+            return [
+                feature_position(feature, self.feature_names, "features", caller)
+                for feature in ([features] if isinstance(features, str) else features)
+            ]
+        size = np.abs(self.coefs).max(axis=(0, 1))
+        largest = np.argsort(-size, kind="stable")[:_MAX_NAMED]
+        return sorted(int(j) for j in largest if size[j] > 0.0)
+
+    def _positive(self) -> NDArray[np.bool_]:
+        """Tell which penalties have a place on a logarithmic axis."""
+        positive = np.asarray(self.alphas) > 0.0
+        if positive.sum() < 2:
+            raise ValueError(
+                f"OrdinalPathDisplay.plot expected at least 2 positive penalties to "
+                f"draw lines. Got alphas={np.asarray(self.alphas).tolist()}; fit a "
+                f"path with more of them."
+            )
+        return positive
+
+
+class OrdinalProbabilityDisplay:
+    """Class probabilities along one feature, all others held.
+
+    The areas of a stacked picture are the classes from low (bottom) to high (top). A
+    rare class is thin there: draw lines instead, and set a logarithmic axis with
+    ``display.ax_.set_yscale("log")``. Create the display with `from_estimator` or
+    `from_predictions`, then call `plot`.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+        Values of the feature, ascending.
+    proba : ndarray of shape (n_values, n_classes)
+        Probabilities at these values.
+    classes : ndarray of shape (n_classes,)
+        Classes from low to high.
+    feature_name : str
+        Name of the feature.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        Where `plot` drew.
+    figure_ : Figure
+        The figure.
+    artists_ : list of PolyCollection or Line2D, length n_classes
+        Area or line of each class.
+
+    See Also
+    --------
+    OrdinalPathDisplay : Slopes along a path of penalties.
+    sklearn.inspection.PartialDependenceDisplay : Averages over the other features.
+
+    Examples
+    --------
+    >>> from statlearn.datasets import load_marriage_rating
+    >>> from statlearn.ordinal import OrdinalProbabilityDisplay, PrestoClassifier
+    >>> survey = load_marriage_rating()
+    >>> model = PrestoClassifier(alpha=0.001, categories=survey.categories)
+    >>> model = model.fit(survey.data, survey.target)
+    >>> display = OrdinalProbabilityDisplay.from_estimator(
+    ...     model, survey.data, feature=3
+    ... )
+    >>> display.values
+    array([1., 2., 3., 4.])
+    >>> len(display.plot().artists_)
+    5
+    """
+
+    ax_: Any
+    figure_: Any
+    artists_: list[Any]
+
+    def __init__(
+        self,
+        *,
+        values: Array,
+        proba: Array,
+        classes: NDArray[Any],
+        feature_name: str,
+    ) -> None:
+        self.values = values
+        self.proba = proba
+        self.classes = classes
+        self.feature_name = feature_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        feature: str | int,
+        grid_resolution: int = 100,
+        at: str | ArrayLike = "median",
+    ) -> OrdinalProbabilityDisplay:
+        """Predict along one feature with the others held.
+
+        Parameters
+        ----------
+        estimator : classifier
+            Fitted, with `classes_` and `predict_proba`; a pipeline is fine.
+        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
+            Rows that give the range of the feature and the medians of the others.
+        feature : str or int
+            Name or position of a numeric column.
+        grid_resolution : int, default=100
+            Number of values between the smallest and the largest one in X. A feature
+            with fewer different values is shown at these.
+        at : "median" or array-like of shape (n_features,), default="median"
+            Where to hold the others: at the median of their column (the most frequent
+            value, if it is not numeric), or at a row.
+
+        Returns
+        -------
+        display : OrdinalProbabilityDisplay
+            Not drawn yet.
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no `predict_proba`, or the feature is not numeric.
+        ValueError
+            For an unknown or constant feature, or a row of the wrong length.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        """
+        caller = "OrdinalProbabilityDisplay.from_estimator"
+        check_is_fitted(estimator, msg=_UNFITTED.format(caller))
+        if not hasattr(estimator, "predict_proba"):
+            raise TypeError(
+                f"The 'estimator' parameter of {caller} must be a classifier with "
+                f"predict_proba. Got {type(estimator).__name__}; use one that "
+                f"estimates probabilities."
+            )
+        profile = Profile.along(
+            X, feature, getattr(estimator, "feature_names_in_", None), caller
+        )
+        values = profile.grid(grid_resolution)
+        return cls(
+            values=values,
+            proba=estimator.predict_proba(profile.rows(values, at)),
+            classes=estimator.classes_,
+            feature_name=profile.name,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        values: ArrayLike,
+        proba: ArrayLike,
+        classes: ArrayLike,
+        feature_name: str = "feature",
+    ) -> OrdinalProbabilityDisplay:
+        """Take probabilities that were predicted elsewhere.
+
+        Parameters
+        ----------
+        values : array-like of shape (n_values,)
+            Values of the feature, in any order.
+        proba : array-like of shape (n_values, n_classes)
+            Probabilities at these values.
+        classes : array-like of shape (n_classes,)
+            Classes from low to high.
+        feature_name : str, default="feature"
+            Name of the feature.
+
+        Returns
+        -------
+        display : OrdinalProbabilityDisplay
+            Not drawn yet.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, or a row is not a distribution.
+
+        Examples
+        --------
+        >>> from statlearn.ordinal import OrdinalProbabilityDisplay
+        >>> display = OrdinalProbabilityDisplay.from_predictions(
+        ...     [2.0, 1.0], [[0.7, 0.3], [0.9, 0.1]], ["no", "yes"], "dose"
+        ... )
+        >>> display.values
+        array([1., 2.])
+        """
+        x = np.asarray(values, dtype=np.float64)
+        p = np.asarray(proba, dtype=np.float64)
+        labels = np.asarray(classes)
+        caller = "OrdinalProbabilityDisplay.from_predictions"
+        if x.ndim != 1 or p.shape != (len(x), len(labels)):
+            raise ValueError(
+                f"The 'proba' parameter of {caller} must have a row for each of the "
+                f"values and a column for each of the {len(labels)} classes. Got "
+                f"shape {p.shape} for values of shape {x.shape}; pass the output of "
+                f"predict_proba at these values."
+            )
+        if not ((p >= 0.0).all() and np.allclose(p.sum(axis=1), 1.0)):
+            raise ValueError(
+                f"The 'proba' parameter of {caller} must hold a distribution in every "
+                f"row. Got entries from {p.min():.3g} and sums from "
+                f"{p.sum(axis=1).min():.3g} to {p.sum(axis=1).max():.3g}; normalise "
+                f"the rows."
+            )
+        order = np.argsort(x, kind="stable")
+        return cls(
+            values=x[order], proba=p[order], classes=labels, feature_name=feature_name
+        )
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        kind: str = "area",
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> OrdinalProbabilityDisplay:
+        """Draw the probabilities.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Where to draw; by default a new figure.
+        kind : {"area", "line"}, default="area"
+            Stacked areas, or one line a class.
+        name : str, default=None
+            Heading of the legend, by default "Class".
+        **kwargs : dict
+            Passed to :meth:`matplotlib.axes.Axes.stackplot`, or to
+            :meth:`matplotlib.axes.Axes.plot` for each class.
+
+        Returns
+        -------
+        self : OrdinalProbabilityDisplay
+            With `ax_`, `figure_` and `artists_`.
+
+        Raises
+        ------
+        ValueError
+            For an unknown kind, or more than one Axes.
+        """
+        pyplot = require("matplotlib.pyplot", "plot", "OrdinalProbabilityDisplay.plot")
+        if kind not in drawing.PROBABILITY_KINDS:
+            raise ValueError(
+                f"The 'kind' parameter of OrdinalProbabilityDisplay.plot must be "
+                f"'area' or 'line'. Got {kind!r}; pass one of the two."
+            )
+        self.ax_ = (
+            pyplot.subplots(layout="constrained")[1]
+            if ax is None
+            else drawing.given_axes(ax)
+        )
+        self.figure_ = self.ax_.figure
+        colors = drawing.ordered_colors(len(self.classes))
+        draw = drawing.PROBABILITY_KINDS[kind]
+        self.artists_ = draw(self.ax_, self.values, self.proba, colors, kwargs)
+        self.ax_.set(xlabel=self.feature_name, ylabel="Probability")
+        drawing.list_classes(self.ax_, self.artists_, self.classes, name or "Class")
+        return self
+
+
+def _names(given: Sequence[str] | None, own: NDArray[np.str_]) -> list[str]:
+    """Return given names of the features, or those of the model."""
+    if given is None:
+        return own.tolist()
+    if len(given) != len(own):
+        raise ValueError(
+            f"The 'feature_names' parameter of OrdinalPathDisplay must have one name "
+            f"for each of the {len(own)} features. Got {len(given)}; pass all of them "
+            f"in the order of the columns."
+        )
+    return [str(name) for name in given]

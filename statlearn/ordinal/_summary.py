@@ -1,0 +1,211 @@
+"""Text tables of fitted models and tests, all in one format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from statlearn.utils._optional import require
+
+Array = NDArray[np.float64]
+
+NOT_DETERMINED = "inf: not determined by the data (separated or dependent columns)"
+_GAP = "  "
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Write a number with fixed decimals, or in scientific form where they mislead."""
+    if np.isnan(value):
+        return "-"
+    if np.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if value != 0.0 and not 10.0**-digits <= abs(value) < 1e6:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:.{digits}f}"
+
+
+def probability(value: float) -> str:
+    """Write a p-value."""
+    if np.isnan(value):
+        return "-"
+    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Align rows below a header, the first column to the left.
+
+    Parameters
+    ----------
+    header : sequence of str
+    rows : sequence of sequences of str
+        As long as the header.
+    """
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [_aligned(header, widths)]
+    lines.append("-" * len(lines[0]))
+    lines.extend(_aligned(row, widths) for row in rows)
+    return "\n".join(lines)
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = (
+        cell.ljust(width) if not position else cell.rjust(width)
+        for position, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return _GAP.join([first, *others])
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Set names and values in two columns of pairs.
+
+    Parameters
+    ----------
+    pairs : sequence of (name, value)
+        Read down the first column, then down the second.
+    """
+    half = (len(pairs) + 1) // 2
+    columns = [pairs[:half], pairs[half:]]
+    blocks = []
+    for column in columns:
+        name = max((len(left) for left, _ in column), default=0)
+        value = max((len(right) for _, right in column), default=0)
+        blocks.append(
+            [f"{left.ljust(name)}{_GAP}{right.rjust(value)}" for left, right in column]
+        )
+    blocks[1] += [""] * (half - len(blocks[1]))
+    return "\n".join(
+        f"{left}{_GAP * 2}{right}".rstrip() for left, right in zip(*blocks, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WaldTable:
+    """Estimates with standard errors, tests and confidence intervals.
+
+    Attributes
+    ----------
+    names : ndarray of shape (n_params,)
+        Names of the parameters: thresholds, then slopes.
+    estimate : ndarray of shape (n_params,)
+        Maximum-likelihood estimates, or penalised ones.
+    bse : ndarray of shape (n_params,)
+        Standard errors; ``inf`` for what the data do not determine.
+    statistic : ndarray of shape (n_params,)
+        Estimate divided by its standard error.
+    pvalue : ndarray of shape (n_params,)
+        Two-sided, from the normal distribution.
+    interval : ndarray of shape (n_params, 2)
+        Ends of the confidence intervals.
+    level : float
+        Coverage of the intervals.
+
+    Examples
+    --------
+    >>> from statlearn.datasets import load_wine_bitterness
+    >>> from statlearn.ordinal import OrdinalRegression
+    >>> X, y = load_wine_bitterness(return_X_y=True)
+    >>> table = OrdinalRegression().fit(X, y).wald_table()
+    >>> table.statistic.round(2)
+    array([-2.61,  3.3 ,  5.8 ,  6.85, -4.73, -3.21])
+    """
+
+    names: NDArray[np.str_]
+    estimate: Array
+    bse: Array
+    statistic: Array
+    pvalue: Array
+    interval: Array
+    level: float
+
+    @classmethod
+    def of(
+        cls, names: NDArray[np.str_], estimate: Array, bse: Array, level: float
+    ) -> WaldTable:
+        """Compute statistics and intervals."""
+        return cls(
+            names=names,
+            estimate=estimate,
+            bse=bse,
+            statistic=standardised(estimate, bse),
+            pvalue=normal_pvalue(estimate, bse),
+            interval=normal_interval(estimate, bse, level),
+            level=level,
+        )
+
+    def _ends(self) -> tuple[str, str]:
+        outside = 100.0 * (1.0 - self.level) / 2.0
+        return f"{outside:g} %", f"{100.0 - outside:g} %"
+
+    def to_frame(self) -> Any:
+        """Return a pandas data frame with a row for each parameter.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Indexed by parameter; columns ``estimate``, ``bse``, ``statistic``,
+            ``pvalue`` and the ends of the interval.
+        """
+        pandas = require("pandas", "dev", "WaldTable.to_frame")
+        low, high = self._ends()
+        columns = {
+            "estimate": self.estimate,
+            "bse": self.bse,
+            "statistic": self.statistic,
+            "pvalue": self.pvalue,
+            low: self.interval[:, 0],
+            high: self.interval[:, 1],
+        }
+        index = pandas.Index(self.names, name="parameter")
+        return pandas.DataFrame(columns, index=index)
+
+    def summary(self) -> str:
+        """Return the table as text.
+
+        Returns
+        -------
+        text : str
+            One line for each parameter.
+        """
+        columns = (self.estimate, self.bse, self.statistic)
+        rows = [
+            (
+                str(name),
+                *(number(float(column[i])) for column in columns),
+                probability(float(self.pvalue[i])),
+                *(number(float(end)) for end in self.interval[i]),
+            )
+            for i, name in enumerate(self.names)
+        ]
+        head = ("parameter", "estimate", "std err", "z", "p-value", *self._ends())
+        text = text_table(head, rows)
+        if np.isinf(self.bse).any():
+            text += (
+                "\ninf: not determined by the data (separation or dependent columns)"
+            )
+        return text
+
+
+def standardised(estimate: Array, error: Array) -> Array:
+    """Return estimates in units of their standard errors; zero if these are infinite.
+
+    An estimate that is zero for certain is no evidence against itself.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = estimate / error
+    return np.where((error == 0.0) & (estimate == 0.0), 0.0, ratio)
+
+
+def normal_pvalue(estimate: Array, error: Array) -> Array:
+    """Return two-sided p-values of the hypothesis of zero."""
+    return 2.0 * special.ndtr(-np.abs(standardised(estimate, error)))
+
+
+def normal_interval(estimate: Array, error: Array, level: float) -> Array:
+    """Return the ends (k, 2) of normal confidence intervals."""
+    half = special.ndtri(0.5 + 0.5 * level) * error
+    return np.column_stack((estimate - half, estimate + half))

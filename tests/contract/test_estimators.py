@@ -1,0 +1,101 @@
+"""Every estimator keeps scikit-learn's contract; a new one joins `ESTIMATORS`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.utils import estimator_checks as sk
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import statlearn
+from statlearn.ordinal import OrdinalRegression, PrestoClassifier, PrestoClassifierCV
+
+ESTIMATORS = [
+    PrestoClassifier(),
+    PrestoClassifier(family="sratio", reverse=True),
+    PrestoClassifier(family="cratio", l1_ratio=0.5),
+    PrestoClassifier(family="acat", link="probit", monotone="rearrange"),
+    PrestoClassifierCV(n_alphas=4, cv=2),
+    OrdinalRegression(penalty="l2"),
+    OrdinalRegression(parallel=False, penalty="l2"),
+]
+
+# Class name -> {name of a check: the reason why it cannot hold}. A check that
+# passes in spite of its entry fails the suite, so the table stays true.
+EXPECTED_FAILURES: dict[str, dict[str, str]] = {}
+
+
+def has(*names):
+    """Tell whether an estimator has all the named methods."""
+    return lambda estimator: all(hasattr(estimator, name) for name in names)
+
+
+# Public checks that scikit-learn runs for its own estimators only, each with the
+# condition under which it applies.
+CHECKS_FOR_SCIKIT_LEARN_ONLY = {
+    sk.check_param_validation: has("fit"),
+    sk.check_dataframe_column_names_consistency: has("fit"),
+    sk.check_inplace_ensure_writeable: has("fit"),
+    sk.check_set_output_transform: has("set_output"),
+    sk.check_set_output_transform_pandas: has("set_output"),
+    sk.check_set_output_transform_polars: has("set_output"),
+    sk.check_global_output_transform_pandas: has("set_output"),
+    sk.check_global_set_output_transform_polars: has("set_output"),
+    sk.check_transformer_get_feature_names_out: has("get_feature_names_out"),
+    sk.check_transformer_get_feature_names_out_pandas: has("get_feature_names_out"),
+    sk.check_get_feature_names_out_error: has("get_feature_names_out"),
+}
+
+
+def expected_failures(estimator):
+    return EXPECTED_FAILURES.get(type(estimator).__name__, {})
+
+
+def checks_for_scikit_learn_only():
+    for estimator in ESTIMATORS:
+        for check, applies in CHECKS_FOR_SCIKIT_LEARN_ONLY.items():
+            if applies(estimator):
+                label = f"{' '.join(str(estimator).split())}-{check.__name__}"
+                reason = expected_failures(estimator).get(check.__name__)
+                marks = pytest.mark.xfail(reason=reason, strict=True) if reason else ()
+                yield pytest.param(estimator, check, marks=marks, id=label)
+
+
+# The checks fit tiny tables of random labels: warnings about separation, rare
+# classes or guessed label orders are what such data deserve.
+degraded_data = pytest.mark.filterwarnings(
+    "ignore::statlearn.exceptions.StatlearnWarning",
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+)
+
+
+@degraded_data
+@parametrize_with_checks(
+    ESTIMATORS, expected_failed_checks=expected_failures, xfail_strict=True
+)
+def test_estimator_passes_the_check(estimator, check):
+    check(estimator)
+
+
+@degraded_data
+@pytest.mark.parametrize(("estimator", "check"), list(checks_for_scikit_learn_only()))
+def test_estimator_passes_the_check_for_scikit_learn_only(estimator, check):
+    check(type(estimator).__name__, estimator)
+
+
+def test_every_public_estimator_is_listed():
+    rooms = [importlib.import_module(f"statlearn.{name}") for name in statlearn.__all__]
+    public = [getattr(room, name) for room in rooms for name in room.__all__]
+    estimators = {
+        value
+        for value in public
+        if inspect.isclass(value) and issubclass(value, BaseEstimator)
+    }
+    assert estimators == {type(estimator) for estimator in ESTIMATORS}
+
+
+def test_every_expected_failure_belongs_to_a_listed_estimator():
+    assert set(EXPECTED_FAILURES) <= {type(e).__name__ for e in ESTIMATORS}
