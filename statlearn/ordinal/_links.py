@@ -185,10 +185,11 @@ class CLogLog(Link):
 
     def log_cdf(self, t: Array) -> Array:
         rate = np.exp(np.minimum(t, _SATURATED))
-        # log(1 - exp(-rate)) = log(rate) - rate/2 + O(rate^2), where exp(t) is tiny.
-        return np.where(
-            t < -_SATURATED, t - 0.5 * rate, np.log(-np.expm1(-np.maximum(rate, 1e-30)))
-        )
+        # Each form of log(1 - exp(-rate)) where it loses no digits; for tiny rates it
+        # is log(rate) - rate/2 + O(rate^2).
+        small = np.log(-np.expm1(-np.maximum(rate, 1e-30)))
+        middle = np.where(rate > np.log(2.0), np.log1p(-np.exp(-rate)), small)
+        return np.where(t < -_SATURATED, t - 0.5 * rate, middle)
 
     def log_pdf(self, t: Array) -> Array:
         return t - np.exp(t)

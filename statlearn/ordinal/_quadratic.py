@@ -76,7 +76,10 @@ class ImplicitHessian:
 
     def solve(self, index: Index, right: Array, tol: float) -> Array:
         """Solve by preconditioned conjugate gradients."""
-        scale = np.maximum(self.diagonal[index], np.finfo(np.float64).tiny)
+        scale = self.diagonal[index]
+        if (scale < 0.0).any():
+            raise linalg.LinAlgError("the Hessian is not positive definite")
+        scale = np.maximum(scale, np.finfo(np.float64).eps * scale.max(initial=1e-300))
         x, residual = np.zeros_like(right), right.copy()
         direction = residual / scale
         power = residual @ direction
