@@ -129,9 +129,11 @@ def _inner_solve(
         view,
         problem.penalty,
         theta,
-        tol=problem.solver.tol,
+        tol=0.0,
         max_iter=problem.solver.max_iter,
     )
+    # A gap of the margin's size must be visible as a violation.
+    solver.set_tolerance(min(problem.solver.tol, 0.1 * _MARGIN * rho))
     return solver.solve(alpha, alpha)
 
 
