@@ -174,6 +174,9 @@ def name_lines(
     """Write the names of features next to the ends of lines, at the right of a row."""
     if not named:
         return
+    if own:
+        # The layout decides how high the panels are, hence how far apart names stand.
+        panels[0].figure.draw_without_rendering()
     last, columns = len(panels) - 1, _columns(len(panels))
     for number, panel in enumerate(panels):
         full_row = number % columns == columns - 1

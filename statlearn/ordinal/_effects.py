@@ -227,15 +227,19 @@ def class_derivatives(
         terms = family.terms(c, m, eta, curvature=second)
         proba = np.exp(-terms.loss)
         slope = terms.gradient
-        first = np.where(proba > 0.0, -proba * slope, 0.0)
+        first = _settled(-proba * slope)
         if not second:
             return Derivatives(proba, first, (), ())
         pairs, bends = [], []
         for (b, d), bend in _all_pairs(terms.pairs, terms.curvature, len(eta)):
             pairs.append((b, d))
-            product = proba * (slope[b] * slope[d] - bend)
-            bends.append(np.where(proba > 0.0, product, 0.0))
+            bends.append(_settled(proba * (slope[b] * slope[d] - bend)))
         return Derivatives(proba, first, tuple(pairs), tuple(bends))
+
+
+def _settled(derivative: Array) -> Array:
+    """Return zero where a row is so far out that the product is ``0 * inf``."""
+    return np.where(np.isfinite(derivative), derivative, 0.0)
 
 
 def _all_pairs(

@@ -72,7 +72,7 @@ class FusionTable:
         """
         from statlearn.utils._optional import require
 
-        pandas = require("pandas", "dev", "FusionTable.to_frame")
+        pandas = require("pandas", None, "FusionTable.to_frame")
         frame = pandas.DataFrame(
             self.coef.T, index=self.feature_names, columns=list(self.boundaries)
         )

@@ -252,10 +252,10 @@ class OrdinalPathDisplay:
         slope = "Slope" if len(shown) > 1 else f"Slope at boundary {titles[shown[0]]}"
         own = ax is None
         drawing.label_panels(self.axes_, "Penalty alpha, falling", slope, own=own)
-        drawing.name_lines(self.axes_, self.lines_, self.feature_names, named, own=own)
         drawing.explain_styles(
             self.axes_, fused=max(shown) > 0, chosen=bool(self.alpha), own=own
         )
+        drawing.name_lines(self.axes_, self.lines_, self.feature_names, named, own=own)
         return self
 
     def _boundaries(self, boundary: int | None) -> list[int]:
