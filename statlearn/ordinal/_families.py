@@ -239,13 +239,16 @@ class AdjacentCategory(Family):
         np.cumsum(t, axis=0, out=scores[1:])
         log_norm = special.logsumexp(scores, axis=0)
         proba = np.exp(scores - log_norm)
-        above = np.cumsum(proba[::-1], axis=0)[::-1][1:]  # P(Y > k), (m, n)
+        # P(Y > k) and P(Y <= k), (m, n): each summed by itself, because one minus the
+        # other has no digits left in the rows that are fitted best.
+        above = np.cumsum(proba[::-1], axis=0)[::-1][1:]
+        below = np.cumsum(proba, axis=0)[:-1]
         residual = above.copy()
-        residual[:c] -= 1.0
+        residual[:c] = -below[:c]
         pairs = tuple((k, j) for k in range(m) for j in range(k, m))
         bends = []
         for k, j in pairs if curvature else ():
-            bend = t1[k] * t1[j] * above[j] * (1.0 - above[k])
+            bend = t1[k] * t1[j] * above[j] * below[k]
             if k == j and not (surrogate or t2 is None):
                 bend = bend + t2[k] * residual[k]
             bends.append(bend)
@@ -257,7 +260,9 @@ class AdjacentCategory(Family):
             return eta, np.ones_like(eta), None
         lower, d_lower, dd_lower = self.link.one_sided(eta)
         upper, d_upper, dd_upper = self.link.reflected.one_sided(-eta)
-        return upper - lower, -d_upper - d_lower, dd_upper - dd_lower
+        # Finite, so that partial sums of opposite infinities are not NaN.
+        log_odds = np.clip(upper - lower, -1e300, 1e300)
+        return log_odds, -d_upper - d_lower, dd_upper - dd_lower
 
     def log_proba(self, eta: Array) -> Array:
         scores = np.zeros((eta.shape[0], eta.shape[1] + 1))

@@ -55,9 +55,10 @@ def warn_if_not_identified(
     if dependent.any():
         columns = _named_columns(vectors[:, dependent], mask)
         warnings.warn(
-            f"{caller} expected linearly independent columns. Got a linear dependence "
-            f"among {_listed(feature_names[columns])}; drop one of them or use a "
-            f"penalty. Predictions are unaffected, single coefficients are arbitrary.",
+            f"{caller} expected columns that are linearly independent next to every "
+            f"boundary. Got a linear dependence that involves "
+            f"{_listed(feature_names[columns])}; drop a column or use a penalty. "
+            f"Predictions are unaffected, single coefficients are arbitrary.",
             CollinearityWarning,
             stacklevel=5,
         )

@@ -19,7 +19,6 @@ from scipy import linalg
 
 from ._fusion import boundary_names
 from ._identifiability import _DEPENDENT, _LARGE_PREDICTOR, _LIMIT, _VANISHED
-from ._likelihood import Likelihood, Piece
 from ._problem import Problem
 
 Array = NDArray[np.float64]
@@ -151,15 +150,18 @@ def intercept_curvature(problem: Problem) -> Array:
 
     Without effects all rows of a class are alike, so one row for each class will do.
     """
-    pieces = [
-        Piece(np.array([piece.weight.sum()]), piece.touched, piece.terms)
-        for piece in problem.likelihood.pieces
-    ]
-    small = Likelihood(pieces, problem.likelihood.m)
-    view = [np.ones((1, 1)) for _ in pieces]
-    etas = small.predictors(problem.null_intercepts[:, None], view)
-    every = np.ones((small.m, 1), dtype=bool)
-    return np.diag(small.hessian(etas, view, every, surrogate=True))
+    m = problem.likelihood.m
+    total = np.zeros((m, m))
+    eta = np.cumsum(problem.null_intercepts)[:, None]
+    for piece in problem.likelihood.pieces:
+        start = piece.touched.start
+        terms = piece.terms(eta[start : piece.touched.stop], surrogate=True)
+        mass = piece.weight.sum()
+        for (k, j), bend in zip(terms.pairs, terms.curvature, strict=True):
+            total[start + k, start + j] += mass * bend[0]
+    # Only pairs above the diagonal are listed, and each stands for two.
+    total += np.triu(total, 1).T
+    return np.array([total[k:, k:].sum() for k in range(m)])
 
 
 def null_information(problem: Problem, mask: Mask) -> Array:

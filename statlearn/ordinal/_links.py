@@ -118,6 +118,9 @@ class Logit(Link):
     def score(self, t: Array) -> Array:
         return -np.tanh(0.5 * t)
 
+    def log_interval(self, a: Array, b: Array) -> Array:
+        return self.log_cdf(a) + self.log_cdf(-b) + np.log(-np.expm1(b - a))
+
     def one_sided(self, t: Array) -> tuple[Array, Array, Array]:
         e, large, small = _logistic_parts(t)
         value = np.log(1.0 + e) + np.maximum(-t, 0.0)
@@ -198,8 +201,8 @@ class CLogLog(Link):
         return -np.expm1(np.minimum(t, _SATURATED))
 
     def log_interval(self, a: Array, b: Array) -> Array:
-        rate = np.exp(b)
-        return -rate + np.log(-np.expm1(-rate * np.expm1(a - b)))
+        # F(a) - F(b) = exp(-exp(b)) F(c) with exp(c) = exp(a) - exp(b).
+        return -np.exp(b) + self.log_cdf(a + np.log(-np.expm1(b - a)))
 
 
 class LogLog(Link):

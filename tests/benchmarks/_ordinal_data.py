@@ -16,6 +16,12 @@ FIVE_SHARES = (0.4, 0.3, 0.15, 0.1, 0.05)
 CORRELATION = 0.5
 
 
+def decreasing_shares(n_classes: int) -> tuple[float, ...]:
+    """Return shares that fall evenly, the first `n_classes` times the last."""
+    total = n_classes * (n_classes + 1) // 2
+    return tuple((n_classes - c) / total for c in range(n_classes))
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Rows X (n, p), dense or CSR, with classes y in ``0..K-1`` and the seed."""
