@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from ._curvature import Piece
 from ._design import row_chunks, weighted_gram
 from ._fusion import boundary_names
 from ._inference import Covariance, clear_covariance, split_covariance
-from ._likelihood import Likelihood, Piece, boundary_slopes
+from ._likelihood import Likelihood, boundary_slopes
 from ._links import Link
 from ._problem import Problem
 from ._proportionality import (

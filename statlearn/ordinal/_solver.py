@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from statlearn.utils._sklearn import blas_threads_for
+
 from ._design import Matrix, take_columns
 from ._likelihood import Likelihood
 from ._quadratic import Hessian, ImplicitHessian, minimize_quadratic_l1
@@ -173,6 +175,11 @@ class ProximalNewton:
 
     def solve(self, alpha: float, previous: float) -> Solution:
         """Minimise at alpha, starting from the solution at `previous` >= alpha."""
+        n_elements = sum(matrix.shape[0] * matrix.shape[1] for matrix in self.view)
+        with blas_threads_for(n_elements):
+            return self._solve(alpha, previous)
+
+    def _solve(self, alpha: float, previous: float) -> Solution:
         self._restrict(self._candidates(alpha, previous), alpha)
         n_iter, converged = 0, False
         while n_iter <= self.max_iter:

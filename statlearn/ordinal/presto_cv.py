@@ -19,9 +19,9 @@ from statlearn.exceptions import RareClassWarning
 from statlearn.utils._sklearn import Interval, StrOptions, fit_context
 
 from ._base import TrainingData
+from ._path import descending_alphas, run_path
 from ._presto_base import PrestoBase
 from .presto import PrestoClassifier
-from .presto_path import descending_alphas, run_path
 
 Array = NDArray[np.float64]
 Scorer = Callable[[Any, Any, Any], float]

@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from statlearn.utils._sklearn import fit_context
 
-from ._presto_base import PrestoBase
-from ._problem import Fit, Problem, alpha_grid
+from ._path import descending_alphas, run_path
 from .presto import PrestoClassifier
 
 Array = NDArray[np.float64]
@@ -161,31 +160,3 @@ def _fit_path(
         classes=estimator.classes_,
         feature_names=data.feature_names,
     )
-
-
-def descending_alphas(
-    alpha_max: float, alphas: ArrayLike | None, n_alphas: int, eps: float
-) -> Array:
-    """Return given alphas in descending order, or a grid below alpha_max."""
-    if alphas is None:
-        return alpha_grid(alpha_max, n_alphas, eps)
-    given = np.sort(np.asarray(alphas, dtype=np.float64).ravel())[::-1]
-    if not given.size or not np.isfinite(given).all() or given[-1] < 0:
-        raise ValueError(
-            f"The 'alphas' parameter must be a non-empty list of finite numbers >= 0. "
-            f"Got {alphas!r}; pass alphas=None for a grid of n_alphas values."
-        )
-    return given
-
-
-def run_path(
-    estimator: PrestoBase, problem: Problem, alphas: Array, ctx: Any
-) -> list[Fit]:
-    """Fit all alphas, one callback task for each; a callback can end the path."""
-    fits = []
-    for fit in problem.path(alphas):
-        step = ctx.subcontext(task_name="alpha")
-        step.call_on_fit_task_begin(estimator=estimator)
-        fits.append(fit)
-        step.call_on_fit_task_end(estimator=estimator)
-    return fits
