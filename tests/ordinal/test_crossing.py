@@ -131,7 +131,7 @@ def test_refusal_counts_the_rows_and_names_the_first():
     assert_allclose(probabilities(ETA[:1], "raise"), cells(expit(ETA[:1])))
 
 
-# ------------------------------------------------------------------- in the classifier
+# -------------------------------------------------------------------- in the classifier
 def crossing_classifier(**options):
     """A classifier whose linear predictors of the unit vectors are the rows of ETA."""
     rng = np.random.default_rng(0)
@@ -171,7 +171,7 @@ def test_tail_probabilities_are_not_repaired(policy):
 
 def test_classifier_that_refuses_predicts_rows_in_order():
     model, rows = crossing_classifier(monotone="raise")
-    with pytest.raises(CrossingError, match="PrestoClassifier .* 3 of 4"):
+    with pytest.raises(CrossingError, match=r"PrestoClassifier .* 3 of 4"):
         model.predict_proba(rows)
     assert_allclose(model.predict_proba(rows[:1]), cells(expit(ETA[:1])))
 

@@ -39,7 +39,7 @@ def data(n=300, seed=5, **options):
     return problem.X, problem.y
 
 
-# --------------------------------------------------------------------------- the table
+# ---------------------------------------------------------------------------- the table
 @pytest.mark.parametrize("reverse", [False, True])
 def test_table_tells_where_slopes_are_equal(reverse):
     table = hand_made(reverse)
@@ -129,7 +129,22 @@ def test_absent_class_shares_the_slopes_of_its_neighbour():
     assert not table.fused[0].all()
 
 
-# --------------------------------------------------------------------------- the refit
+@pytest.mark.parametrize("absent", [0, 1, 2, 3])
+@pytest.mark.parametrize("reverse", [False, True])
+@every_family
+def test_differences_add_up_to_the_slopes_without_a_class(family, reverse, absent):
+    X, y = data()
+    model = PrestoClassifier(0.002, family=family, reverse=reverse)
+    with pytest.warns(EmptyClassWarning):
+        model.fit(X, y, sample_weight=(y != absent).astype(float))
+    order = slice(None, None, -1 if reverse else 1)
+    sums = np.cumsum(model.diff_coef_[order], axis=0)[order]
+    finite = np.isfinite(model.intercept_)
+    assert finite.sum() >= 2
+    assert_allclose(sums[finite], model.coef_[finite], atol=1e-12)
+
+
+# ---------------------------------------------------------------------------- the refit
 def fitted(alpha=0.02, **options):
     X, y = data()
     return PrestoClassifier(alpha, tol=TOL, **options).fit(X, y)

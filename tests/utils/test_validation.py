@@ -30,7 +30,7 @@ def encode(y, categories="auto"):
     return encode_ordered_labels(y, categories, "Model")
 
 
-# ------------------------------------------------------------------ declared order
+# ----------------------------------------------------------------------- declared order
 @pytest.mark.parametrize(
     "y",
     [
@@ -85,7 +85,7 @@ def test_categories_given_beat_those_of_the_categorical():
     assert_array_equal(codes, 2 - np.array(CODES))
 
 
-# ------------------------------------------------------------------ types of labels
+# ---------------------------------------------------------------------- types of labels
 @pytest.mark.parametrize(
     "values",
     [
@@ -148,7 +148,7 @@ def test_column_vector_is_flattened_with_a_warning():
     assert_array_equal(codes, [2, 0, 1])
 
 
-# -------------------------------------------------------------------------- refusals
+# ----------------------------------------------------------------------------- refusals
 @pytest.mark.parametrize(
     ("y", "row"),
     [
@@ -198,7 +198,7 @@ def test_matrix_of_labels_is_refused():
         encode(np.ones((4, 2)))
 
 
-# --------------------------------------------------------------------- empty classes
+# ------------------------------------------------------------------------ empty classes
 CLASSES = np.array(WORDS)
 
 
@@ -233,7 +233,7 @@ def test_fewer_than_two_classes_are_refused(codes, weight, found):
         require_two_classes(CLASSES, np.array(codes), np.array(weight), "M")
 
 
-# --------------------------------------------------------------------- class weights
+# ------------------------------------------------------------------------ class weights
 def test_numbers_written_as_strings_are_matched_by_name():
     # the fit sees the weights only through the class shares of its null model
     from statlearn.ordinal import PrestoClassifier
