@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from statlearn.utils._sklearn import (
-    CallbackSupportMixin,
-    check_sample_weight,
-)
+from statlearn.utils._sklearn import CallbackSupportMixin
 from statlearn.utils._validation import (
     apply_class_weight,
     encode_ordered_labels,
+    read_sample_weight,
     require_two_classes,
 )
 
@@ -102,10 +100,8 @@ class OrdinalClassifierBase(CallbackSupportMixin, ClassifierMixin, BaseEstimator
             accept_sparse=("csr", "csc"),
             dtype=np.float64,
         )
-        weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        weight = apply_class_weight(self.class_weight, classes, codes, weight)
+        weight = read_sample_weight(sample_weight, X, caller)
+        weight = apply_class_weight(self.class_weight, classes, codes, weight, caller)
         require_two_classes(classes, codes, weight, caller)
         kept = weight > 0.0
         if not kept.all():
@@ -119,6 +115,11 @@ class OrdinalClassifierBase(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         check_is_fitted(self)
         if X is not None:
             return self._read(X, y, sample_weight, reset=False)
+        if y is not None or sample_weight is not None:
+            raise ValueError(
+                f"{type(self).__name__} expected X with y and sample_weight. Got no X; "
+                f"pass all of them, or none for the data of fit."
+            )
         data = getattr(self, "_training_data", None)
         if data is None:
             raise ValueError(

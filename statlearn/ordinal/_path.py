@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
+from statlearn.utils._validation import as_numbers
+
 from ._problem import Fit, Problem, alpha_grid
 
 Array = NDArray[np.float64]
@@ -19,7 +21,7 @@ def descending_alphas(
     """Return given alphas in descending order, or a grid below alpha_max."""
     if alphas is None:
         return alpha_grid(alpha_max, n_alphas, eps)
-    given = np.sort(np.asarray(alphas, dtype=np.float64).ravel())[::-1]
+    given = np.sort(as_numbers(alphas).ravel())[::-1]
     if not given.size or not np.isfinite(given).all() or given[-1] < 0:
         raise ValueError(
             f"The 'alphas' parameter must be a non-empty list of finite numbers >= 0. "
@@ -31,7 +33,7 @@ def descending_alphas(
 def run_path(
     estimator: BaseEstimator, problem: Problem, alphas: Array, ctx: Any
 ) -> list[Fit]:
-    """Fit all alphas, one callback task for each; a callback can end the path."""
+    """Fit all alphas, one callback task for each."""
     fits = []
     for fit in problem.path(alphas):
         step = ctx.subcontext(task_name="alpha")

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
 from statlearn.utils._sklearn import Interval, StrOptions
+from statlearn.utils._validation import as_numbers
 
 from ._base import OrdinalClassifierBase, TrainingData
 from ._constrained import fit_without_crossing
@@ -47,7 +49,7 @@ class PrestoBase(OrdinalClassifierBase):
     def _penalty_spec(self, n_features: int) -> PenaltySpec:
         factor = self.penalty_factor
         if factor is not None:
-            factor = np.asarray(factor, dtype=np.float64)
+            factor = as_numbers(factor)
             if factor.shape != (n_features,) or not (
                 np.isfinite(factor).all() and (factor >= 0).all()
             ):
@@ -121,6 +123,13 @@ class PrestoBase(OrdinalClassifierBase):
         self._fitted_alpha = float(alpha)
         self._training_data = data
 
+    def _fitted_state(self) -> dict[str, Any]:
+        names = ("classes_", "n_features_in_", "intercept_", "coef_")
+        state = {name: getattr(self, name) for name in names}
+        if hasattr(self, "_fit_on_present"):
+            state["_fit_on_present"] = self._fit_on_present
+        return state
+
     def fusion_table(self) -> FusionTable:
         """Tell which features are proportional, and at which boundaries.
 
@@ -129,6 +138,7 @@ class PrestoBase(OrdinalClassifierBase):
         table : FusionTable
             With ``summary()`` for reading and ``to_frame()`` for pandas.
         """
+        check_is_fitted(self)
         return FusionTable.from_coefficients(
             self.coef_,
             self.diff_coef_,

@@ -139,11 +139,9 @@ class Problem:
         """Start from other coefficients, unless the data rule them out."""
         beta = self.design.from_raw(self.model.orient(intercept), self.orient(coef))
         theta = np.where(self.penalty.free, differences(beta), 0.0)
-        kept = self.solver.theta
-        self.solver.theta = theta
-        self.solver.refresh()
-        if not np.isfinite(self.solver.loss):
-            self.solver.theta = kept
+        etas = self.likelihood.predictors(theta, self.design.block)
+        if np.isfinite(self.likelihood.value(etas)[0]):
+            self.solver.theta = theta
             self.solver.refresh()
 
     def orient(self, boundaries: Array) -> Array:
@@ -177,9 +175,10 @@ class Problem:
         if len(self.present) == self.n_classes:
             return diff_coef
         rows, limits = self._absent_boundaries()
-        repeated = np.diff(rows, prepend=-1) == 0
-        if not self.model.can_cross:
-            repeated |= limits != 0.0
+        if self.model.can_cross:
+            repeated = np.diff(rows, prepend=-1) == 0
+        else:
+            repeated = limits != 0.0
         out = self.orient(diff_coef)[rows]
         return self.orient(np.where(repeated[:, None], 0.0, out))
 

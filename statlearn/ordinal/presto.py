@@ -128,6 +128,11 @@ class PrestoClassifier(PrestoBase):
     There is no ``decision_function``: an array of n_classes - 1 columns would be
     misread by calibrators and scorers. See :meth:`linear_predictor`.
 
+    Metrics of scikit-learn take probability columns to be in the sorted order of the
+    labels. Where the order of the classes is another (ordered categoricals, or
+    `categories`), score with :class:`PrestoClassifierCV`, which sees to it, or fit on
+    numeric labels.
+
     References
     ----------
     Gregory Faletto, Jacob Bien. Predicting Rare Events by Shrinking Towards
@@ -230,13 +235,6 @@ class PrestoClassifier(PrestoBase):
             estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
         )
         return self
-
-    def _fitted_state(self) -> dict[str, Any]:
-        names = ("classes_", "n_features_in_", "intercept_", "coef_")
-        state = {name: getattr(self, name) for name in names}
-        if hasattr(self, "_fit_on_present"):
-            state["_fit_on_present"] = self._fit_on_present
-        return state
 
     def _warm_coefficients(self) -> tuple[Array, Array] | None:
         if not (self.warm_start and hasattr(self, "coef_")):

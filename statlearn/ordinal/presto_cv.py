@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
@@ -232,7 +233,8 @@ class PrestoClassifierCV(PrestoBase):
             a fold whose training part has fewer than two classes.
         """
         data = self._read(X, y, sample_weight, reset=True)
-        score = _make_score(self.scoring, weighted=sample_weight is not None)
+        weighted = sample_weight is not None or self.class_weight is not None
+        score = _make_score(self.scoring, weighted=weighted)
         problem = self._pose(data)
         alphas = descending_alphas(
             problem.alpha_max, self.alphas, self.n_alphas, self.eps
@@ -255,7 +257,9 @@ class PrestoClassifierCV(PrestoBase):
         expanded = [problem.expand(each.intercept, each.coef) for each in fits]
         self.intercepts_path_ = np.array([intercept for intercept, _ in expanded])
         self.coefs_path_ = np.array([coef for _, coef in expanded])
-        root.call_on_fit_task_end(estimator=self, X=X, y=y)
+        root.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
+        )
         return self
 
     def _folds(self, data: TrainingData) -> list[tuple[Any, Any]]:
@@ -279,6 +283,12 @@ class PrestoClassifierCV(PrestoBase):
     ) -> None:
         everywhere = np.unique(data.codes)
         absent: dict[int, int] = {}
+        if not folds or any(not len(test) for _, test in folds):
+            raise ValueError(
+                f"The 'cv' parameter of PrestoClassifierCV must give folds with test "
+                f"rows of positive weight. Got {len(folds)} folds, or one without such "
+                f"rows; pass other folds or weights."
+            )
         for train, _ in folds:
             present = np.unique(data.codes[train])
             if len(present) < 2:
@@ -291,7 +301,7 @@ class PrestoClassifierCV(PrestoBase):
                 absent[code] = absent.get(code, 0) + 1
         if absent:
             listed = ", ".join(
-                f"{self.classes_[code]!r} (in {count} of {len(folds)})"
+                f"{self.classes_.tolist()[code]!r} (in {count} of {len(folds)})"
                 for code, count in sorted(absent.items())
             )
             warnings.warn(
@@ -337,13 +347,18 @@ class PrestoClassifierCV(PrestoBase):
             name: getattr(self, name) for name in PrestoBase._parameter_constraints
         }
         worker = PrestoClassifier(**shared)
+        # Without feature names: scorers hand it arrays.
         worker.classes_, worker.n_features_in_ = self.classes_, self.n_features_in_
-        if hasattr(self, "feature_names_in_"):
-            worker.feature_names_in_ = self.feature_names_in_
         return worker
 
     def _choose(self, alphas: Array) -> None:
         n_folds = self.scores_.shape[1]
+        if np.isnan(self.scores_).any():
+            raise ValueError(
+                f"The 'scoring' parameter of PrestoClassifierCV must give numbers. Got "
+                f"NaN in {np.isnan(self.scores_).sum()} of {self.scores_.size} scores; "
+                f"use larger folds or another score."
+            )
         self.alphas_ = alphas
         self.scores_mean_ = self.scores_.mean(axis=1)
         spread = self.scores_.std(axis=1, ddof=1) if n_folds > 1 else 0.0
@@ -404,7 +419,31 @@ class _UserScore:
     def __call__(self, fitted: PrestoClassifier, test: TrainingData) -> float:
         labels = fitted.classes_[test.codes]
         extra = {"sample_weight": test.weight} if self.weighted else {}
-        return float(self.scorer(fitted, test.X, labels, **extra))
+        shown = _InLabelOrder(fitted) if _is_sklearn(self.scorer) else fitted
+        return float(self.scorer(shown, test.X, labels, **extra))
+
+
+class _InLabelOrder(ClassifierMixin, BaseEstimator):
+    """A fitted classifier with columns in the order that metrics expect.
+
+    Metrics of scikit-learn take the columns of probabilities to be in the sorted order
+    of the labels, which need not be the order of the classes.
+    """
+
+    def __init__(self, fitted: PrestoClassifier) -> None:
+        self.fitted = fitted
+        self.order_ = np.argsort(fitted.classes_)
+        self.classes_ = fitted.classes_[self.order_]
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        return self.fitted.predict(X)
+
+    def predict_proba(self, X: Any) -> Array:
+        return self.fitted.predict_proba(X)[:, self.order_]
+
+
+def _is_sklearn(scorer: Scorer) -> bool:
+    return hasattr(scorer, "set_score_request")
 
 
 def _make_score(scoring: str | Scorer, *, weighted: bool) -> Any:
@@ -414,7 +453,7 @@ def _make_score(scoring: str | Scorer, *, weighted: bool) -> Any:
         return _BrierScore()
     if isinstance(scoring, str):
         return _UserScore(get_scorer(scoring), weighted)
-    accepts = hasattr(scoring, "set_score_request") or (
+    accepts = _is_sklearn(scoring) or (
         "sample_weight" in inspect.signature(scoring).parameters
     )
     return _UserScore(scoring, weighted and accepts)

@@ -115,6 +115,12 @@ def presto_path(
     True
     """
     _check_grid(n_alphas, eps)
+    for name in ("alpha", "warm_start"):
+        if name in options:
+            raise TypeError(
+                f"presto_path expected options of PrestoClassifier but {name!r}. Got "
+                f"{name}={options[name]!r}; pass penalties as alphas=[...]."
+            )
     estimator = PrestoClassifier(**options).set_callbacks(*callbacks)
     return _fit_path(estimator, X, y, sample_weight, (alphas, n_alphas, eps))
 

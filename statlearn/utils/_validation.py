@@ -17,6 +17,8 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from statlearn.exceptions import EmptyClassWarning, LabelOrderWarning
 
+from ._sklearn import check_sample_weight
+
 
 def ordered_categories(y: Any) -> NDArray[Any] | None:
     """Return the categories of an ordered pandas categorical or polars Enum.
@@ -68,6 +70,9 @@ def encode_ordered_labels(
     declared = ordered_categories(y)
     labels = column_or_1d(y, warn=True)
     _refuse_missing(labels, caller)
+    if labels.dtype.kind == "O":
+        natural = np.asarray(labels.tolist())
+        labels = natural if natural.dtype.kind in "biuf" else labels
     check_classification_targets(labels)
     if not (isinstance(categories, str) and categories == "auto"):
         return _encode_against(labels, _as_categories(categories, caller), caller)
@@ -118,6 +123,8 @@ def _encode_against(
 def _refuse_missing(labels: NDArray[Any], caller: str) -> None:
     if labels.dtype.kind == "f":
         missing = ~np.isfinite(labels)
+    elif labels.dtype.kind in "mM":
+        missing = np.isnat(labels)
     elif labels.dtype.kind == "O":
         missing = np.array([v is None or v != v for v in labels], dtype=bool)
     else:
@@ -130,11 +137,34 @@ def _refuse_missing(labels: NDArray[Any], caller: str) -> None:
         )
 
 
+def as_numbers(values: Any) -> NDArray[np.float64]:
+    """Return an array of numbers, one NaN if the values are none."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.array([np.nan])
+
+
+def read_sample_weight(sample_weight: Any, X: Any, caller: str) -> NDArray[np.float64]:
+    """Return non-negative weights, one for each row, or say what they should be."""
+    try:
+        return check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"The 'sample_weight' parameter of {caller} must hold one finite number "
+            f">= 0 for each row, not all of them zero. Got weights refused with: "
+            f"{str(error).rstrip('.')}; drop or correct these rows, or pass None."
+        ) from error
+
+
 def apply_class_weight(
     class_weight: Any,
     classes: NDArray[Any],
     codes: NDArray[np.intp],
     weight: NDArray[np.float64],
+    caller: str,
 ) -> NDArray[np.float64]:
     """Multiply sample weights by class weights, "balanced" on weighted totals.
 
@@ -144,27 +174,50 @@ def apply_class_weight(
     classes : (n_classes,) array
     codes : (n_samples,) integers
     weight : (n_samples,) non-negative
+    caller : str
+        Class name for messages.
 
     Returns
     -------
     weight : (n_samples,) array
+
+    Raises
+    ------
+    ValueError
+        For a dict with weights that are not numbers >= 0, or a name that is no class
+        while a class is unnamed.
     """
     if class_weight is None:
         return weight
-    present = np.unique(codes[weight > 0])
-    kept = weight > 0
-    table = np.ones(len(classes))
-    chosen = class_weight
     if isinstance(class_weight, dict):
-        known = set(classes[present].tolist())
-        chosen = {k: v for k, v in class_weight.items() if k in known}
+        return weight * _weights_by_name(class_weight, classes, caller)[codes]
+    kept = weight > 0
+    present = np.unique(codes[kept])
+    table = np.ones(len(classes))
     table[present] = compute_class_weight(
-        chosen,
-        classes=classes[present],
-        y=classes[codes[kept]],
-        sample_weight=weight[kept],
+        class_weight, classes=present, y=codes[kept], sample_weight=weight[kept]
     )
     return weight * table[codes]
+
+
+def _weights_by_name(
+    class_weight: dict[Any, float], classes: NDArray[Any], caller: str
+) -> NDArray[np.float64]:
+    named = classes.tolist()
+    table = as_numbers([class_weight.get(name, 1.0) for name in named])
+    if not (np.isfinite(table).all() and (table >= 0).all()):
+        raise ValueError(
+            f"The 'class_weight' parameter of {caller} must give finite numbers >= 0. "
+            f"Got {class_weight!r}; use 1 for the usual weight and 0 to leave a class "
+            f"out."
+        )
+    unknown = [name for name in class_weight if name not in named]
+    if unknown and any(name not in class_weight for name in named):
+        raise ValueError(
+            f"The 'class_weight' parameter of {caller} must name classes among "
+            f"{_join(classes)}. Got also {unknown!r}; correct or remove them."
+        )
+    return table
 
 
 def require_two_classes(
