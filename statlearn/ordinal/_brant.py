@@ -67,6 +67,17 @@ class BrantTest(ProportionalityTest):
         Their standard errors; ``inf`` where a binary fit does not determine a slope.
     boundaries : tuple of str
         Names of the boundaries.
+
+    Examples
+    --------
+    >>> from statlearn.datasets import load_wine_bitterness
+    >>> from statlearn.ordinal import OrdinalRegression
+    >>> X, y = load_wine_bitterness(return_X_y=True)
+    >>> test = OrdinalRegression().fit(X, y).brant_test()
+    >>> test.statistic.round(3)
+    array([  nan, 0.857])
+    >>> test.notes[0]
+    'not computed: binary fit separated at 1 | 2, 4 | 5'
     """
 
     boundary_coef: Array

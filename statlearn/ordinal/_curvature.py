@@ -175,9 +175,11 @@ def implicit_hessian(
         for piece, eta in zip(likelihood.pieces, etas, strict=True)
     ]
 
+    entries = np.flatnonzero(mask)
+
     def product(vector: Array) -> Array:
         theta = np.zeros(mask.shape)
-        theta[mask] = vector
+        theta.ravel()[entries] = vector
         shifts = likelihood.predictors(theta, view)
         rows = [
             _bend_rows(piece, shift, *curvature)
@@ -185,7 +187,7 @@ def implicit_hessian(
                 likelihood.pieces, shifts, curvatures, strict=True
             )
         ]
-        return likelihood.gradient(rows, view)[mask]
+        return likelihood.gradient(rows, view).ravel()[entries]
 
     return ImplicitHessian(
         product, _diagonal(likelihood.pieces, curvatures, view, mask)

@@ -20,6 +20,7 @@ from ._design import Matrix, project, row_chunks
 from ._families import Cumulative, Family, OrdinalModel
 from ._inference import Covariance, Layout
 from ._summary import (
+    NOT_COMPUTED,
     NOT_DETERMINED,
     normal_pvalue,
     number,
@@ -53,6 +54,16 @@ class MarginalEffects:
         Which features were changed from 0 to 1.
     at : str
         "overall" for the average over the rows, "mean" for the effect at their mean.
+
+    Examples
+    --------
+    >>> from statlearn.datasets import load_wine_bitterness
+    >>> from statlearn.ordinal import OrdinalRegression
+    >>> X, y = load_wine_bitterness(return_X_y=True)
+    >>> effects = OrdinalRegression().fit(X, y).marginal_effects()
+    >>> effects.effect.round(3)
+    array([[-0.117, -0.347,  0.085,  0.222,  0.156],
+           [-0.085, -0.17 ,  0.027,  0.118,  0.111]])
     """
 
     effect: Array
@@ -62,23 +73,6 @@ class MarginalEffects:
     classes: NDArray[Any]
     discrete: Mask
     at: str
-
-    @classmethod
-    def of(
-        cls,
-        effect: Array,
-        bse: Array,
-        present: NDArray[np.intp],
-        features: NDArray[np.str_],
-        classes: NDArray[Any],
-        discrete: Mask,
-        at: str,
-    ) -> MarginalEffects:
-        """Fill in p-values, and zeros for classes that are not present."""
-        full = np.zeros((2, len(features), len(classes)))
-        full[0][:, present], full[1][:, present] = effect, bse
-        pvalue = normal_pvalue(*full)
-        return cls(full[0], full[1], pvalue, features, classes, discrete, at)
 
     def _rows(self) -> Iterator[tuple[str, Any, float, float, float]]:
         for j, name in enumerate(self.features):
@@ -123,7 +117,25 @@ class MarginalEffects:
             lines.append(f"Difference between 1 and 0, not a derivative: {changed}")
         if np.isinf(self.bse).any():
             lines.append(NOT_DETERMINED)
+        if np.isnan(self.bse).any():
+            lines.append(NOT_COMPUTED)
         return "\n".join(lines)
+
+
+def effects_table(
+    effect: Array,
+    bse: Array,
+    present: NDArray[np.intp],
+    features: NDArray[np.str_],
+    classes: NDArray[Any],
+    discrete: Mask,
+    at: str,
+) -> MarginalEffects:
+    """Return effects (p, K') on the classes present, and zeros on all others."""
+    full = np.zeros((2, len(features), len(classes)))
+    full[0][:, present], full[1][:, present] = effect, bse
+    pvalue = normal_pvalue(*full)
+    return MarginalEffects(full[0], full[1], pvalue, features, classes, discrete, at)
 
 
 class Derivatives(NamedTuple):
@@ -174,7 +186,7 @@ class Margins:
 
 
 def marginal_effects(
-    margins: Margins, discrete: Mask, layout: Layout, covariance: Covariance
+    margins: Margins, discrete: Mask, layout: Layout, covariance: Covariance | None
 ) -> tuple[Array, Array]:
     """Return effects and standard errors, both (p, K) in the user's class order.
 
@@ -185,17 +197,20 @@ def marginal_effects(
         Columns to change from 0 to 1.
     layout : Layout
         Of the parameters that the covariance is of.
-    covariance : Covariance
+    covariance : Covariance or None
+        Without it standard errors are NaN.
     """
     model = margins.model
     p, m = len(discrete), margins.n_boundaries
-    effect, bse = np.zeros((p, m + 1)), np.zeros((p, m + 1))
+    effect, bse = np.zeros((p, m + 1)), np.full((p, m + 1), np.nan)
     slopes = None if discrete.all() else _average_derivatives(margins)
     for j in range(p):
         if discrete[j]:
             effect[j], jacobian = _difference(margins, j)
         else:
             effect[j], jacobian = _derivative(margins, slopes, j)
+        if covariance is None:
+            continue
         # From the order of the fit to that of the user: boundaries, then classes.
         jacobian = model.orient(jacobian.transpose(1, 0, 2)).transpose(1, 0, 2)
         bse[j] = covariance.standard_errors(layout.collect(jacobian))

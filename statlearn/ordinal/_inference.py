@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from ._fusion import boundary_names
-from ._identifiability import _DEPENDENT, _LARGE_PREDICTOR, _LIMIT, _VANISHED
+from ._identifiability import _DEPENDENT, _LARGE_PREDICTOR, _VANISHED
 from ._problem import Problem
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+# Beyond this size each matrix takes more than 70 MB, and inverting one many seconds.
+MAX_PARAMETERS = 3000
 # Curvature above this share of a rough null curvature needs no closer look.
 _CLEARLY = 1e-3
 # A function that has this share of its length along a loose direction moves with it.
@@ -193,7 +195,7 @@ class Information:
     clear: bool
 
 
-def fitted_information(problem: Problem, ridge: Array | None) -> Information:
+def fitted_information(problem: Problem, ridge: Array | None) -> Information | None:
     """Return the information at the fit of the solver of a problem.
 
     Parameters
@@ -202,8 +204,15 @@ def fitted_information(problem: Problem, ridge: Array | None) -> Information:
         Just solved.
     ridge : (w,) array or None
         Diagonal of the penalty; None for maximum likelihood.
+
+    Returns
+    -------
+    information : Information or None
+        None for too many coefficients.
     """
     mask, solver = problem.penalty.free, problem.solver
+    if mask.sum() > MAX_PARAMETERS:
+        return None
     observed = problem.likelihood.hessian(solver.etas, problem.design.block, mask)
     reference = np.broadcast_to(intercept_curvature(problem)[:, None], mask.shape)[mask]
     if ridge is not None:
@@ -219,7 +228,7 @@ def fitted_information(problem: Problem, ridge: Array | None) -> Information:
             observed,
             at_null,
             problem.tol,
-            separable=large >= _LARGE_PREDICTOR and mask.sum() <= _LIMIT,
+            separable=large >= _LARGE_PREDICTOR,
         )
         n_parameters = float(rank)
     if ridge is not None:

@@ -46,7 +46,11 @@ def class_pieces(design: Design, family: Family) -> list[Piece]:
 
 def boundary_slopes(theta: Array) -> Array:
     """Return `beta` (..., m, q) of differences `theta`."""
-    return np.cumsum(theta, axis=-2)
+    # Whole rows at a time: np.cumsum would stride through them.
+    beta = theta.copy()
+    for k in range(1, theta.shape[-2]):
+        beta[..., k, :] += beta[..., k - 1, :]
+    return beta
 
 
 def differences(beta: Array) -> Array:

@@ -56,6 +56,19 @@ class ProportionalityTest:
     notes : tuple of str, length n_tested + 1
         For each column, then for the joint test, why it could not be computed or what
         to beware of; empty where all is well.
+
+    Examples
+    --------
+    >>> from statlearn.datasets import load_wine_bitterness
+    >>> from statlearn.ordinal import OrdinalRegression
+    >>> X, y = load_wine_bitterness(return_X_y=True)
+    >>> print(OrdinalRegression().fit(X, y).nominal_test().summary())
+    Likelihood-ratio test: equal slopes at all boundaries
+    feature    chi2  df  p-value
+    ----------------------------
+    x0       3.1750   3   0.3654
+    x1       0.5667   3   0.9040
+    all      3.7620   6   0.7088
     """
 
     method: str

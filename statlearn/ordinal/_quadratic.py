@@ -22,6 +22,7 @@ Index = NDArray[np.intp]
 
 _MAX_ROUNDS = 200
 _MAX_CG = 500
+_INEXACT = 0.2
 
 
 class Hessian(Protocol):
@@ -139,12 +140,16 @@ def minimize_quadratic_l1(
         excess = np.where(active, 0.0, np.abs(slope) - l1)
         entering = excess > tol
         residual = np.where(active, slope + l1 * sign, 0.0)
-        if not entering.any() and np.abs(residual).max(initial=0.0) <= tol:
+        violation = max(excess.max(initial=0.0), np.abs(residual).max(initial=0.0))
+        if violation <= tol:
             break
         sign[entering] = -np.sign(slope[entering])
         worst = np.argmax(excess)
+        # The active set still changes while the violation is large, so an iterative
+        # solve of each of its versions need not be exact.
+        accuracy = max(0.1 * tol, _INEXACT * violation)
         x, slope = _signed_step(
-            hessian, x, slope, l1, sign, active, entering, worst, 0.1 * tol
+            hessian, x, slope, l1, sign, active, entering, worst, accuracy
         )
         sign = np.where(x != 0.0, np.sign(x), 0.0)
     return x

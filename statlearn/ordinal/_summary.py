@@ -15,6 +15,7 @@ from statlearn.utils._optional import require
 Array = NDArray[np.float64]
 
 NOT_DETERMINED = "inf: not determined by the data (separated or dependent columns)"
+NOT_COMPUTED = "-: not computed for so many parameters"
 _GAP = "  "
 
 
@@ -111,7 +112,7 @@ class WaldTable:
     >>> X, y = load_wine_bitterness(return_X_y=True)
     >>> table = OrdinalRegression().fit(X, y).wald_table()
     >>> table.statistic.round(2)
-    array([-2.61,  3.3 ,  5.8 ,  6.85, -4.73, -3.21])
+    array([-2.6 ,  2.86,  5.8 ,  6.85, -4.73, -3.21])
     """
 
     names: NDArray[np.str_]
@@ -121,21 +122,6 @@ class WaldTable:
     pvalue: Array
     interval: Array
     level: float
-
-    @classmethod
-    def of(
-        cls, names: NDArray[np.str_], estimate: Array, bse: Array, level: float
-    ) -> WaldTable:
-        """Compute statistics and intervals."""
-        return cls(
-            names=names,
-            estimate=estimate,
-            bse=bse,
-            statistic=standardised(estimate, bse),
-            pvalue=normal_pvalue(estimate, bse),
-            interval=normal_interval(estimate, bse, level),
-            level=level,
-        )
 
     def _ends(self) -> tuple[str, str]:
         outside = 100.0 * (1.0 - self.level) / 2.0
@@ -184,10 +170,25 @@ class WaldTable:
         head = ("parameter", "estimate", "std err", "z", "p-value", *self._ends())
         text = text_table(head, rows)
         if np.isinf(self.bse).any():
-            text += (
-                "\ninf: not determined by the data (separation or dependent columns)"
-            )
+            text += f"\n{NOT_DETERMINED}"
+        if np.isnan(self.bse).any():
+            text += f"\n{NOT_COMPUTED}"
         return text
+
+
+def wald_table(
+    names: NDArray[np.str_], estimate: Array, bse: Array, level: float
+) -> WaldTable:
+    """Return the table of estimates (k,) with standard errors (k,)."""
+    return WaldTable(
+        names=names,
+        estimate=estimate,
+        bse=bse,
+        statistic=standardised(estimate, bse),
+        pvalue=normal_pvalue(estimate, bse),
+        interval=normal_interval(estimate, bse, level),
+        level=level,
+    )
 
 
 def standardised(estimate: Array, error: Array) -> Array:

@@ -2,8 +2,8 @@
 
 A proportional, partial or non-proportional model is a pattern of differences that may
 move, on the same engine as PRESTO. This file is the scikit-learn face: `_inference`
-turns curvature into covariances, `_proportionality` and `_brant` test the pattern,
-`_effects` translates slopes into probabilities.
+turns curvature into covariances, and what can be asked of a fit is in
+`_fitted_regression`.
 """
 
 from __future__ import annotations
@@ -14,51 +14,29 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
 
-from statlearn.utils._sklearn import (
-    Interval,
-    StrOptions,
-    check_sample_weight,
-    fit_context,
-)
+from statlearn.exceptions import StatlearnWarning
+from statlearn.utils._sklearn import Interval, StrOptions, fit_context
 
-from ._base import OrdinalClassifierBase, TrainingData
-from ._brant import BrantTest, brant_test
-from ._columns import column_mask, warn_of_constant_columns
-from ._effects import (
-    MarginalEffects,
-    Margins,
-    binary_columns,
-    marginal_effects,
-    mean_row,
-)
+from ._base import TrainingData
+from ._columns import warn_of_constant_columns
 from ._families import FAMILY_NAMES
+from ._fitted_regression import FittedRegression
 from ._identifiability import warn_if_not_identified
 from ._inference import (
+    MAX_PARAMETERS,
     Information,
     Layout,
     fitted_information,
-    free_pattern,
     parameter_covariance,
 )
 from ._links import LINKS
-from ._problem import Fit, PenaltySpec, Problem, pose
-from ._proportionality import (
-    ProportionalityTest,
-    Study,
-    likelihood_ratio_test,
-    score_test,
-)
-from ._solver import Solution
-from ._summary import WaldTable, facts, normal_interval
+from ._problem import Fit, Problem
 
 Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
-class OrdinalRegression(OrdinalClassifierBase):
+class OrdinalRegression(FittedRegression):
     r"""Ordinal regression by maximum likelihood, with standard errors and tests.
 
     Use it to learn how features move an ordered outcome, and whether they do so alike
@@ -113,7 +91,8 @@ class OrdinalRegression(OrdinalClassifierBase):
         Their names; ``"low | high"`` stands for a boundary.
     cov_ : ndarray of shape (n_params, n_params)
         Inverse observed information. A parameter that the data do not determine has
-        ``inf`` on the diagonal and zeros beside it.
+        ``inf`` on the diagonal and zeros beside it. None, with a warning, for more than
+        3000 parameters.
     bse_ : ndarray of shape (n_params,)
         Standard errors.
     loglik_ : float
@@ -276,7 +255,7 @@ class OrdinalRegression(OrdinalClassifierBase):
         ctx.call_on_fit_task_begin(estimator=self, X=X, y=y)
         problem = self._pose(data)
         fit = problem.fit(self._strength())
-        self._store(problem, data, fit, self._inform(problem, data, fit.solution))
+        self._store(problem, data, fit, self._inform(problem, data, fit))
         ctx.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
         )
@@ -284,89 +263,71 @@ class OrdinalRegression(OrdinalClassifierBase):
 
     # -- fitting -----------------------------------------------------------------
 
-    def _strength(self) -> float:
-        return float(self.alpha) if self.penalty == "l2" else 0.0
-
-    def _parallel_columns(self) -> Mask:
-        """Return which columns (p,) have one slope."""
-        if isinstance(self.parallel, (bool, np.bool_)):
-            return np.full(self.n_features_in_, bool(self.parallel))
-        return self._column_mask("parallel", self.parallel)
-
-    def _column_mask(self, parameter: str, columns: Any) -> Mask:
-        return column_mask(
-            columns,
-            self._feature_names(),
-            named=hasattr(self, "feature_names_in_"),
-            parameter=parameter,
-            caller=type(self).__name__,
-        )
-
-    def _pose(self, data: TrainingData) -> Problem:
-        n_present = len(np.unique(data.codes))
-        return pose(
-            data.X,
-            data.codes,
-            data.weight,
-            len(self.classes_),
-            self._model(),
-            PenaltySpec(l1_ratio=0.0),
-            free=free_pattern(self._parallel_columns(), n_present - 1, self.reverse),
-            tol=self.tol,
-            max_iter=self.max_iter,
-        )
-
     def _inform(
-        self, problem: Problem, data: TrainingData, solution: Solution
-    ) -> Information:
+        self, problem: Problem, data: TrainingData, fit: Fit
+    ) -> Information | None:
         """Return the information of a fit; warn of what it leaves open."""
+        caller, names = type(self).__name__, data.feature_names
         ridge = None
         if self._strength() > 0.0:
             ridge = problem.penalty.l2(self._strength())[problem.penalty.free]
         information = fitted_information(problem, ridge)
+        if information is None:
+            warnings.warn(
+                f"{caller} expected at most {MAX_PARAMETERS} parameters for standard "
+                f"errors. Got {problem.penalty.free.sum()}, so cov_ is None and bse_ "
+                f"is NaN; predictions are unaffected. Use fewer columns or "
+                f"PrestoClassifier.",
+                StatlearnWarning,
+                stacklevel=4,
+            )
         if ridge is None:
-            caller, names = type(self).__name__, data.feature_names
             warn_of_constant_columns(problem.design.constant, names, caller)
-            if not information.clear:
-                warn_if_not_identified(problem, solution, names, self.classes_, caller)
-        self._warn_unless_converged(solution)
+            if information is None or not information.clear:
+                warn_if_not_identified(
+                    problem, fit.solution, names, self.classes_, caller
+                )
+        self._warn_unless_converged(fit.solution)
         return information
 
-    def _warn_unless_converged(self, solution: Solution) -> None:
-        if not solution.converged:
-            warnings.warn(
-                f"{type(self).__name__} expected to reach tol={self.tol:g} within "
-                f"max_iter={self.max_iter} Newton steps. Got an optimality (KKT) "
-                f"violation of {solution.kkt:.3g}; increase max_iter or tol, or use "
-                f"penalty='l2'.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-
     def _store(
-        self, problem: Problem, data: TrainingData, fit: Fit, information: Information
+        self,
+        problem: Problem,
+        data: TrainingData,
+        fit: Fit,
+        information: Information | None,
     ) -> None:
         total, m = problem.design.total_weight, problem.likelihood.m
         self._store_coefficients(problem, fit)
         self._layout = Layout.of(self._parallel_columns(), m)
-        self._covariance = parameter_covariance(
-            problem, information.covariance, self._layout
-        )
         self.params_ = self._layout.read(fit.intercept, fit.coef)
         self.param_names_ = self._layout.names(
             data.feature_names, self.classes_[problem.present]
         )
-        self.cov_ = self._covariance.matrix()
-        self.bse_ = np.sqrt(np.diag(self.cov_))
+        self._store_covariance(problem, information)
+        n_parameters = np.nan if information is None else information.n_parameters
         self.loglik_ = -total * fit.solution.loss
         self.null_loglik_ = -total * problem.null_loss
-        self.df_model_ = information.n_parameters - m
-        self.aic_ = -2.0 * self.loglik_ + 2.0 * information.n_parameters
-        self.bic_ = -2.0 * self.loglik_ + np.log(total) * information.n_parameters
+        self.df_model_ = n_parameters - m
+        self.aic_ = -2.0 * self.loglik_ + 2.0 * n_parameters
+        self.bic_ = -2.0 * self.loglik_ + np.log(total) * n_parameters
         self.n_obs_ = total
         self.kkt_ = fit.solution.kkt
         self.n_iter_ = fit.solution.n_iter
         self._training_data = data
+
+    def _store_covariance(
+        self, problem: Problem, information: Information | None
+    ) -> None:
+        if information is None:
+            self._covariance = self.cov_ = None
+            self.bse_ = np.full(len(self.params_), np.nan)
+            return
+        self._covariance = parameter_covariance(
+            problem, information.covariance, self._layout
+        )
+        self.cov_ = self._covariance.matrix()
+        self.bse_ = np.sqrt(np.diag(self.cov_))
 
     def _fitted_state(self) -> dict[str, Any]:
         names = ("classes_", "n_features_in_", "intercept_", "coef_")
@@ -374,257 +335,3 @@ class OrdinalRegression(OrdinalClassifierBase):
         if hasattr(self, "_fit_on_present"):
             state["_fit_on_present"] = self._fit_on_present
         return state
-
-    # -- estimates ---------------------------------------------------------------
-
-    def conf_int(self, level: float = 0.95) -> Array:
-        """Return normal confidence intervals of the parameters.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            Coverage, between 0 and 1.
-
-        Returns
-        -------
-        interval : ndarray of shape (n_params, 2)
-            Lower and upper ends, in the order of `params_`.
-        """
-        check_is_fitted(self)
-        self._check_level(level)
-        return normal_interval(self.params_, self.bse_, level)
-
-    def _check_level(self, level: Any) -> None:
-        if not (isinstance(level, Real) and 0.0 < float(level) < 1.0):
-            raise ValueError(
-                f"The 'level' parameter of {type(self).__name__} must lie between 0 "
-                f"and 1. Got {level!r}; 0.95 is usual."
-            )
-
-    def wald_table(self, level: float = 0.95) -> WaldTable:
-        """Return estimates, standard errors, Wald tests and confidence intervals.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            Coverage of the intervals.
-
-        Returns
-        -------
-        table : WaldTable
-            With ``summary()`` for reading and ``to_frame()`` for pandas.
-        """
-        check_is_fitted(self)
-        self._check_level(level)
-        return WaldTable.of(self.param_names_, self.params_, self.bse_, float(level))
-
-    def summary(self) -> str:
-        """Return the fit as text: criteria, then a row for each parameter.
-
-        Returns
-        -------
-        text : str
-            Print it.
-        """
-        check_is_fitted(self)
-        penalty = "none" if not self._strength() else f"l2, alpha={self.alpha:g}"
-        head = facts(
-            [
-                ("Family", self.family + (", reversed" if self.reverse else "")),
-                ("Link", self.link),
-                ("Classes", " < ".join(map(str, self.classes_.tolist()))),
-                ("Penalty", penalty),
-                ("Newton steps", str(self.n_iter_)),
-                ("Sum of weights", f"{self.n_obs_:g}"),
-                ("Log-likelihood", f"{self.loglik_:.4f}"),
-                ("Without features", f"{self.null_loglik_:.4f}"),
-                ("AIC", f"{self.aic_:.4f}"),
-                ("BIC", f"{self.bic_:.4f}"),
-            ]
-        )
-        return f"Ordinal regression\n{head}\n\n{self.wald_table().summary()}"
-
-    # -- tests of proportionality --------------------------------------------------
-
-    def nominal_test(
-        self, X: Any = None, y: Any = None, sample_weight: Any = None
-    ) -> ProportionalityTest:
-        """Test equal slopes of each parallel column by likelihood ratios.
-
-        Each column in turn, and then all of them together, get a slope for each
-        boundary, and the model is fitted again.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), optional
-            By default the data of `fit`, unless the model was pickled or copied.
-        y : array-like of shape (n_samples,), optional
-            Ordered labels.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the rows.
-
-        Returns
-        -------
-        test : ProportionalityTest
-            A statistic for each parallel column and one for all.
-
-        Notes
-        -----
-        The models compared are fitted by maximum likelihood to the data given, also if
-        this one has a penalty.
-        """
-        return likelihood_ratio_test(self._study(X, y, sample_weight))
-
-    def score_test(
-        self, X: Any = None, y: Any = None, sample_weight: Any = None
-    ) -> ProportionalityTest:
-        """Test equal slopes of each parallel column by the score of the wider model.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), optional
-            By default the data of `fit`, unless the model was pickled or copied.
-        y : array-like of shape (n_samples,), optional
-            Ordered labels.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the rows.
-
-        Returns
-        -------
-        test : ProportionalityTest
-            A statistic for each parallel column and one for all.
-
-        Notes
-        -----
-        The score is measured by the observed information of the wider model at the
-        parallel maximum-likelihood fit. Nothing is fitted again, and separated slopes
-        of the wider model do no harm.
-        """
-        return score_test(self._study(X, y, sample_weight))
-
-    def brant_test(
-        self, X: Any = None, y: Any = None, sample_weight: Any = None
-    ) -> BrantTest:
-        """Test equal slopes by comparing separate binary fits of all boundaries.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), optional
-            By default the data of `fit`, unless the model was pickled or copied.
-        y : array-like of shape (n_samples,), optional
-            Ordered labels.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the rows.
-
-        Returns
-        -------
-        test : BrantTest
-            A statistic for each parallel column and one for all, and the binary slopes.
-
-        Raises
-        ------
-        ValueError
-            For another family than "cumulative".
-
-        Notes
-        -----
-        Brant's covariance for the logit link is the case ``f = F (1 - F)`` of that of
-        estimating equations, which is used for every link: the scores of boundaries
-        ``k <= l`` have covariance ``f_k f_l / ((1 - F_k) F_l)`` times ``x x'``.
-        """
-        check_is_fitted(self)
-        if self.family != "cumulative":
-            raise ValueError(
-                f"{type(self).__name__}.brant_test expected family='cumulative', whose "
-                f"boundaries are binary regressions of all rows. Got "
-                f"family={self.family!r}; use nominal_test() or score_test()."
-            )
-        return brant_test(self._study(X, y, sample_weight))
-
-    def _study(self, X: Any, y: Any, sample_weight: Any) -> Study:
-        """Fit the parallel model by maximum likelihood, from here if possible."""
-        data = self._training(X, y, sample_weight)
-        problem = self._pose(data)
-        present, intercept, coef = self._reduced
-        if np.array_equal(present, problem.present):
-            problem.restart(intercept, coef)
-        solution = problem.fit(0.0).solution
-        self._warn_unless_converged(solution)
-        return Study(
-            problem,
-            solution,
-            np.flatnonzero(self._parallel_columns()),
-            data.feature_names,
-            self.classes_[problem.present],
-        )
-
-    # -- marginal effects ----------------------------------------------------------
-
-    def marginal_effects(
-        self,
-        X: Any = None,
-        y: Any = None,
-        sample_weight: Any = None,
-        *,
-        at: str = "overall",
-        discrete: Any = "auto",
-    ) -> MarginalEffects:
-        """Return how each feature changes the probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), optional
-            Rows to average over; by default those of `fit`, unless the model was
-            pickled or copied.
-        y : array-like of shape (n_samples,), optional
-            Only needed for the class weights of rows that are given.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the rows.
-        at : {"overall", "mean"}, default="overall"
-            Average the effects over the rows, or take them at the mean of the rows.
-        discrete : "auto" or list of columns, default="auto"
-            Columns, by name or position, whose effect is the difference between 1 and 0
-            instead of a derivative. "auto" takes those that hold zeros and ones only.
-
-        Returns
-        -------
-        effects : MarginalEffects
-            Effects of shape (n_features, n_classes) with standard errors.
-
-        Notes
-        -----
-        Standard errors treat the rows as given. Where boundaries of a non-proportional
-        cumulative model cross, the effects are those of the probabilities without
-        repair.
-        """
-        rows, weight = self._rows(X, y, sample_weight)
-        if at not in ("overall", "mean"):
-            raise ValueError(
-                f"The 'at' parameter of {type(self).__name__}.marginal_effects must be "
-                f"'overall' or 'mean'. Got {at!r}; 'overall' is the default."
-            )
-        if isinstance(discrete, str) and discrete == "auto":
-            binary = binary_columns(rows)
-        else:
-            binary = self._column_mask("discrete", discrete)
-        share = weight / weight.sum()
-        if at == "mean":
-            rows, share = mean_row(rows, share), np.ones(1)
-        present, intercept, coef = self._reduced
-        margins = Margins.of(self._model(), intercept, coef, rows, share)
-        effect, bse = marginal_effects(margins, binary, self._layout, self._covariance)
-        return MarginalEffects.of(
-            effect, bse, present, self._feature_names(), self.classes_, binary, at
-        )
-
-    def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array]:
-        """Return rows of positive weight and their weights."""
-        if X is None or y is not None:
-            data = self._training(X, y, sample_weight)
-            return data.X, data.weight
-        X = self._check_X(X)
-        weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        kept = weight > 0.0
-        return (X, weight) if kept.all() else (X[kept], weight[kept])

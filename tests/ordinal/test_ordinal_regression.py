@@ -20,8 +20,9 @@ from statlearn.exceptions import (
     CollinearityWarning,
     EmptyClassWarning,
     SeparationWarning,
+    StatlearnWarning,
 )
-from statlearn.ordinal import OrdinalRegression
+from statlearn.ordinal import OrdinalRegression, _inference
 
 TIGHT = 1e-12
 PATTERNS = {
@@ -332,6 +333,22 @@ def test_outermost_class_without_weight_has_an_infinite_threshold(absent):
     assert np.isinf(model.intercept_).sum() == 1
     assert np.isfinite(model.params_).all()
     assert len(model.params_) == 2 + 3
+
+
+def test_very_many_parameters_go_without_errors_and_say_so(monkeypatch):
+    monkeypatch.setattr(_inference, "MAX_PARAMETERS", 5)
+    X, y = data()
+    with pytest.warns(StatlearnWarning, match=r"cov_ is None and bse_ is NaN"):
+        model = OrdinalRegression().fit(X, y)
+    assert model.cov_ is None
+    assert np.isnan(model.bse_).all()
+    assert np.isnan([model.aic_, model.bic_, model.df_model_]).all()
+    assert np.isfinite(model.params_).all()
+    assert "not computed" in model.summary()
+    effects = model.marginal_effects()
+    assert np.isnan(effects.bse).all()
+    assert np.isfinite(effects.effect).all()
+    assert "not computed" in effects.summary()
 
 
 # ----------------------------------------------------------------------- containers
