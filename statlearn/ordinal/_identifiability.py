@@ -75,8 +75,8 @@ def warn_if_not_identified(
         warnings.warn(
             f"{caller} expected overlapping classes. Got classes separated by "
             f"{culprits}, whose maximum-likelihood coefficients are infinite and were "
-            f"stopped at large values; use alpha > 0 or penalty='l2', pool classes, or "
-            f"drop the feature.",
+            f"stopped at large values; use a penalty, pool classes, or drop the "
+            f"feature.",
             SeparationWarning,
             stacklevel=5,
         )

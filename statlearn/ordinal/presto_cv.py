@@ -134,7 +134,9 @@ class PrestoClassifierCV(PrestoBase):
     A class with fewer rows than folds is missing from the training part of some fold;
     that fold then gives it probability zero, and a
     :class:`~statlearn.exceptions.RareClassWarning` says so. Rows of zero weight are
-    left out before splitting. Because repeated rows can fall into different folds, an
+    left out before splitting. A held-out row whose own class has been closed by
+    crossing boundaries counts 36 in the log loss, as in :func:`sklearn.metrics.log_loss`,
+    and a few such rows can decide; the Brier score is bounded. Because repeated rows can fall into different folds, an
     integer weight equals repetition only for folds that keep the copies together.
 
     References

@@ -445,6 +445,16 @@ def test_too_few_steps_warn_with_the_gradient():
     assert model.n_iter_ == 1
 
 
+def test_callback_can_score_the_fit():
+    from sklearn.callback import ScoringMonitor
+
+    X, y = data()
+    monitor = ScoringMonitor(scoring="neg_log_loss")
+    model = OrdinalRegression().set_callbacks(monitor).fit(X, y)
+    (row,) = monitor.get_logs().data
+    assert_allclose(row["neg_log_loss"], model.loglik_ / len(y))
+
+
 def test_clean_fit_of_real_data_does_not_warn():
     _, X, y, w = table("housing")
     with warnings.catch_warnings():

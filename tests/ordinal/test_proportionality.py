@@ -355,6 +355,40 @@ def test_binary_fits_need_the_cumulative_family():
         model.brant_test()
 
 
+def test_score_without_a_definite_information_says_so():
+    # the Cauchy likelihood is not concave
+    rng = np.random.default_rng(1)
+    X = rng.standard_cauchy(size=(40, 2))
+    y = rng.integers(0, 3, 40)
+    y[:3] = [0, 1, 2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        test = OrdinalRegression(link="cauchit").fit(X, y).score_test()
+    assert "not positive definite" in test.notes[0]
+    assert np.isnan([test.statistic[0], test.joint_statistic]).all()
+    assert np.isfinite(test.statistic[1])
+    assert "-" in test.summary().splitlines()[3]
+
+
+def test_wider_fit_that_did_not_converge_is_marked():
+    X, y = data()
+    model = OrdinalRegression().fit(X, y)
+    test = model.set_params(max_iter=1).nominal_test()
+    assert all("optimality violation" in note for note in test.notes)
+    assert np.isfinite(test.statistic).all()
+    assert "x0: the wider fit stopped" in test.summary()
+
+
+def test_crossing_binary_fits_without_a_definite_covariance_say_so():
+    # few rows, and slopes so different that the binary fits contradict each other
+    X, y = data(2, n=25, p=2, spread=6.0)
+    test = OrdinalRegression().fit(X, y).brant_test()
+    computed = np.isfinite([*test.statistic, test.joint_statistic])
+    assert not computed.all()
+    for finite, note in zip(computed, test.notes, strict=True):
+        assert finite or "not positive definite" in note
+
+
 # --------------------------------------------------------------------------- reports
 def test_report_has_a_row_for_each_column_and_one_for_all():
     X, y = data()
