@@ -135,9 +135,10 @@ class PrestoClassifierCV(PrestoBase):
     that fold then gives it probability zero, and a
     :class:`~statlearn.exceptions.RareClassWarning` says so. Rows of zero weight are
     left out before splitting. A held-out row whose own class has been closed by
-    crossing boundaries counts 36 in the log loss, as in :func:`sklearn.metrics.log_loss`,
-    and a few such rows can decide; the Brier score is bounded. Because repeated rows can fall into different folds, an
-    integer weight equals repetition only for folds that keep the copies together.
+    crossing boundaries counts 36 in the log loss, as in
+    :func:`sklearn.metrics.log_loss`, and a few such rows can decide; the Brier score is
+    bounded. Because repeated rows can fall into different folds, an integer weight
+    equals repetition only for folds that keep the copies together.
 
     References
     ----------
