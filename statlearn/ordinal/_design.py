@@ -44,12 +44,6 @@ class Design:
         """Number of columns with the intercept."""
         return self.block[0].shape[1]
 
-    def columns(self, index: NDArray[np.intp]) -> list[Matrix]:
-        """Return the blocks restricted to some columns, without copying if all."""
-        if len(index) == self.n_columns:
-            return self.block
-        return [take_columns(block, index) for block in self.block]
-
     def to_raw(self, beta: Array) -> tuple[Array, Array]:
         """Return raw intercepts (..., m) and slopes (..., m, p) of scaled ones."""
         slopes = beta[..., 1:] / self.scale

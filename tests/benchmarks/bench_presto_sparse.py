@@ -40,7 +40,9 @@ def main() -> None:
                 l1_ratio=1.0, C=1.0 / (len(y) * alpha), solver="liblinear"
             ).fit(Z, y > 0)
         slopes = np.count_nonzero(last.coef_)
-        print(f"  liblinear: path ends with {slopes} of {Z.shape[1]} slopes", flush=True)
+        print(
+            f"  liblinear: path ends with {slopes} of {Z.shape[1]} slopes", flush=True
+        )
 
     peaks: dict[str, int] = {}
 

@@ -44,9 +44,7 @@ def gradient_norm(data: Sample, thresholds, slopes) -> float:
 def null_gradient_norm(data: Sample) -> float:
     """Return the same for the model of intercepts alone."""
     shares = np.bincount(data.y) / len(data.y)
-    return gradient_norm(
-        data, logit(np.cumsum(shares)[:-1]), np.zeros(data.X.shape[1])
-    )
+    return gradient_norm(data, logit(np.cumsum(shares)[:-1]), np.zeros(data.X.shape[1]))
 
 
 def parameters(model):

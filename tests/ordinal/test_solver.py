@@ -70,7 +70,7 @@ def test_operator_form_reaches_the_same_optimum(monkeypatch, form):
 
 def test_many_columns_are_walked_to_and_screened():
     rng = np.random.default_rng(3)
-    X = rng.normal(size=(150, 900))
+    X = rng.normal(size=(150, 1100))
     codes = np.digitize(X[:, 0] + rng.logistic(size=150), [-0.5, 1.0])
     model = OrdinalModel.create("cumulative", "logit")
     problem = pose(X, codes, np.ones(150), 3, model, PenaltySpec())

@@ -17,7 +17,8 @@ def test_a_dotted_name_gives_the_submodule():
 
 
 def test_missing_package_names_caller_package_and_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in ("matplotlib", "matplotlib.pyplot"):
+        monkeypatch.setitem(sys.modules, name, None)
     wanted = (
         r"OrdinalPathDisplay\.plot needs the package 'matplotlib'\. "
         r"Importing 'matplotlib\.pyplot' failed: .*\. "
