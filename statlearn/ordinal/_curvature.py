@@ -18,6 +18,7 @@ from scipy import sparse
 
 from ._design import (
     Matrix,
+    project,
     row_chunks,
     take_columns,
     weighted_cross,
@@ -103,12 +104,16 @@ def explicit_hessian(
         for rows in row_chunks(matrix):
             pairs, curvature = piece.row_curvature(eta, rows, surrogate)
             for (k, j), bend in zip(pairs, curvature, strict=True):
-                split[k, j] += weighted_gram(left[rows], bend)
+                # A lone split column is the intercept: ones.
+                split[k, j] += bend.sum() if s == 1 else weighted_gram(left[rows], bend)
             if right is None:
                 continue
             by_boundary = _boundary_sums(pairs, curvature)
             for k, bend in by_boundary.items():
-                mixed[k] += weighted_cross(left[rows], right[rows], bend)
+                if s == 1:
+                    mixed[k] += project(right[rows], bend[None])
+                else:
+                    mixed[k] += weighted_cross(left[rows], right[rows], bend)
             shift = np.sum(list(by_boundary.values()), axis=0)
             common += weighted_gram(right[rows], shift)
     return _assemble(split, mixed, common, mask, split_index, shared_index)

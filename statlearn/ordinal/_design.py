@@ -21,6 +21,8 @@ Matrix = Any
 # Rows handled at once where a scaled copy of the design is needed: small enough to
 # stay in cache, large enough for BLAS to run at full speed.
 CHUNK_ROWS = 2048
+# Up to this many products of matrix and vector are faster than one thin matrix product.
+_FEW_ROWS = 3
 _EPS = np.finfo(np.float64).eps
 
 
@@ -132,9 +134,11 @@ def _sparse_columns(
 
 
 def take_columns(matrix: Matrix, index: NDArray[np.intp]) -> Matrix:
-    """Select columns into a contiguous copy."""
+    """Select ascending columns, into a contiguous copy unless they are neighbours."""
     if sparse.issparse(matrix):
         return matrix[:, index]
+    if len(index) and index[-1] - index[0] == len(index) - 1:
+        return matrix[:, index[0] : index[-1] + 1]  # neighbours need no copy
     return np.take(matrix, index, axis=1)
 
 
@@ -149,6 +153,8 @@ def linear_predictors(matrix: Matrix, beta: Array) -> Array:
     """Return ``beta @ matrix.T`` as a contiguous (t, n) array."""
     if sparse.issparse(matrix):
         return np.ascontiguousarray((matrix @ beta.T).T)
+    if len(beta) <= _FEW_ROWS:
+        return np.array([matrix @ row for row in beta])
     return beta @ matrix.T
 
 
@@ -156,6 +162,8 @@ def project(matrix: Matrix, gradient: Array) -> Array:
     """Return ``gradient @ matrix``, (t, n) times (n, q)."""
     if sparse.issparse(matrix):
         return np.asarray((matrix.T @ gradient.T).T)
+    if len(gradient) <= _FEW_ROWS:
+        return np.array([row @ matrix for row in gradient])
     return gradient @ matrix
 
 
@@ -179,4 +187,6 @@ def weighted_cross(left: Matrix, right: Matrix, weight: Array) -> Array:
     """Return ``left.T @ diag(weight) @ right`` as a dense array."""
     if sparse.issparse(left):
         return (left.T @ sparse.diags_array(weight) @ right).toarray()
+    if left.shape[1] < right.shape[1]:
+        return (weight[:, None] * left).T @ right
     return left.T @ (weight[:, None] * right)

@@ -83,10 +83,14 @@ class Likelihood:
     def predictors(self, theta: Array, view: Iterable[Matrix]) -> list[Array]:
         """Return `etas` for differences theta (m, q) on the columns of a view."""
         beta = boundary_slopes(theta)
-        return [
-            linear_predictors(matrix, beta[piece.touched.start : piece.touched.stop])
-            for piece, matrix in zip(self.pieces, view, strict=True)
-        ]
+        parallel = not theta[1:, 1:].any()
+        out = []
+        for piece, matrix in zip(self.pieces, view, strict=True):
+            rows = beta[piece.touched.start : piece.touched.stop]
+            eta = linear_predictors(matrix, rows[:1] if parallel else rows)
+            # Boundaries with equal slopes differ by their intercepts alone.
+            out.append(eta + (rows[:, :1] - rows[0, 0]) if parallel else eta)
+        return out
 
     def value(self, etas: list[Array]) -> tuple[float, list[Array]]:
         """Return the weighted loss and its gradient in `etas`, (t, n) a piece.
@@ -102,12 +106,26 @@ class Likelihood:
                 gradients.append(terms.gradient * piece.weight)
         return (total if np.isfinite(total) else np.inf), gradients
 
-    def gradient(self, row_gradients: list[Array], view: Iterable[Matrix]) -> Array:
-        """Return the gradient in theta, (m, q), from gradients in `etas`."""
+    def gradient(
+        self,
+        row_gradients: list[Array],
+        view: Iterable[Matrix],
+        mask: NDArray[np.bool_] | None = None,
+    ) -> Array:
+        """Return the gradient in theta, (m, q), from gradients in `etas`.
+
+        Slopes outside a mask may be left at zero.
+        """
         view = list(view)
         total = np.zeros((self.m, view[0].shape[1]))
+        parallel = mask is not None and not mask[1:, 1:].any()
         for piece, matrix, rows in zip(self.pieces, view, row_gradients, strict=True):
-            total[piece.touched.start : piece.touched.stop] += project(matrix, rows)
+            where = slice(piece.touched.start, piece.touched.stop)
+            if parallel:  # slopes only count at the last boundary, which sums them all
+                total[-1, 1:] += project(matrix, rows.sum(axis=0)[None])[0, 1:]
+                total[where, 0] += rows.sum(axis=1)
+            else:
+                total[where] += project(matrix, rows)
         return accumulate_from_above(total)
 
     def hessian(

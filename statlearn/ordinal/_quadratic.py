@@ -132,8 +132,10 @@ def minimize_quadratic_l1(
     scipy.linalg.LinAlgError
         If the Hessian is not positive definite on an active set.
     """
-    x, slope = start.copy(), gradient.copy()
     free = l1 == 0.0
+    if free.all():
+        return start + hessian.solve(np.arange(len(start)), -gradient, 0.1 * tol)
+    x, slope = start.copy(), gradient.copy()
     sign = np.sign(x)
     for _ in range(_MAX_ROUNDS):
         active = free | (x != 0.0)

@@ -143,7 +143,9 @@ class ProximalNewton:
 
     def _update_full_gradient(self) -> None:
         if self._moved:
-            self.full_gradient = self.likelihood.gradient(self._rows, self.view)
+            self.full_gradient = self.likelihood.gradient(
+                self._rows, self.view, self.penalty.free
+            )
             self._moved = False
 
     def set_tolerance(self, tol: float) -> None:
@@ -263,8 +265,8 @@ class ProximalNewton:
             self._update_full_gradient()
         if not self._moved:
             return self.full_gradient[self._mask]
-        gradient = self.likelihood.gradient(self._rows, self._compact)
-        return gradient[self._mask[:, self._columns]]
+        mask = self._mask[:, self._columns]
+        return self.likelihood.gradient(self._rows, self._compact, mask)[mask]
 
     def _working_violation(self, gradient: Array, alpha: float) -> float:
         full = np.zeros_like(self.theta)
