@@ -8,8 +8,8 @@ The method follows a descending path of `alpha`. For each value it works on the 
 that the sequential strong rule cannot discard, takes Newton steps whose quadratic model
 is solved exactly, and then checks the optimality conditions of *all* entries with one
 full gradient. A Hessian serves as long as it makes the violation fall at least fourfold
-a step; it is also computed on more entries than needed now, so that it can serve the
-next values of `alpha`.
+a step, corrected after each by what the gradients tell; it is also computed on more
+entries than needed now, so that it can serve the next values of `alpha`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from statlearn.utils._sklearn import blas_threads_for
 
 from ._design import Matrix, take_columns
 from ._likelihood import Likelihood
-from ._quadratic import Hessian, ImplicitHessian, minimize_quadratic_l1
+from ._quadratic import ExplicitHessian, Hessian, ImplicitHessian, minimize_quadratic_l1
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -243,10 +243,13 @@ class ProximalNewton:
 
         Returns the number of steps and whether the tolerance was reached.
         """
-        before = np.inf
+        before, last = np.inf, None
         for n_steps in range(budget + 1):
             gradient = self._working_gradient()
             kkt = self._working_violation(gradient, alpha)
+            if last is not None:
+                self._learn(gradient - last[0], self.theta[self._mask] - last[1])
+            last = gradient, self.theta[self._mask]
             if kkt <= self.tol:
                 return n_steps, True
             if n_steps == budget:
@@ -259,6 +262,18 @@ class ProximalNewton:
             if not self._step(gradient, alpha, kkt):
                 return n_steps + 1, False
         return budget, False
+
+    def _learn(self, change: Array, move: Array) -> None:
+        """Correct the Hessian in store by the curvature along the last step (BFGS)."""
+        if not isinstance(self._hessian, ExplicitHessian):
+            return
+        matrix = self._hessian.matrix
+        image = matrix @ move
+        curvature, expected = change @ move, image @ move
+        if min(curvature, expected) <= 1e-10 * max(curvature, expected):
+            return
+        matrix += np.outer(change / curvature, change)
+        matrix -= np.outer(image / expected, image)
 
     def _working_gradient(self) -> Array:
         if self._compact is self.view:
