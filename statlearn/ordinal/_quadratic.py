@@ -22,6 +22,8 @@ Index = NDArray[np.intp]
 
 _MAX_ROUNDS = 200
 _MAX_CG = 500
+# A pivot below this share of its diagonal entry is rounding.
+_SINGULAR = 1e-14
 _INEXACT = 0.2
 
 
@@ -51,7 +53,10 @@ class ExplicitHessian:
     def solve(self, index: Index, right: Array, tol: float) -> Array:
         """Solve exactly; raise `LinAlgError` if not positive definite."""
         part = self.matrix[np.ix_(index, index)]
-        factor = linalg.cho_factor(part, check_finite=False, overwrite_a=True)
+        factor = linalg.cho_factor(part, check_finite=False)
+        # A pivot made of rounding would let rounding choose among many solutions.
+        if (np.diag(factor[0]) ** 2 <= _SINGULAR * np.diag(part)).any():
+            raise linalg.LinAlgError("the Hessian is numerically singular")
         return linalg.cho_solve(factor, right, check_finite=False)
 
     def plus_diagonal(self, shift: Array, relative: float) -> ExplicitHessian:

@@ -105,3 +105,10 @@ def test_added_diagonal_acts_on_product_and_solution(form):
         np.linalg.solve(full[np.ix_(index, index)], gradient[index]),
         rtol=1e-9,
     )
+
+
+def test_singular_matrix_is_refused_even_if_rounding_hides_it():
+    column = np.random.default_rng(0).normal(size=(50, 1))
+    matrix = np.hstack([column, column / 3.0]).T @ np.hstack([column, column / 3.0])
+    with pytest.raises(linalg.LinAlgError):
+        ExplicitHessian(matrix).solve(np.arange(2), np.ones(2), 1e-9)
