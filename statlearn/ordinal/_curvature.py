@@ -8,7 +8,7 @@ explicit matrix over the entries in play, and an operator for many entries.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,11 +39,15 @@ _EXPLICIT_LIMIT = 2000
 
 @dataclass
 class Piece:
-    """Rows that share one formula: their weights, boundaries and loss."""
+    """Rows that share one formula: their weights, boundaries and loss.
+
+    Pieces of equal `formula` may be evaluated together; None stands alone.
+    """
 
     weight: Array  # (n,)
     touched: range
     terms: Callable[..., Terms]  # (eta, *, curvature, surrogate) -> Terms
+    formula: Hashable = None
 
     def row_curvature(
         self, eta: Array, rows: slice, surrogate: bool
@@ -99,23 +103,26 @@ def explicit_hessian(
     mixed = np.zeros((m, s, q))
     common = np.zeros((q, q))
     for piece, matrix, eta in zip(pieces, view, etas, strict=True):
-        left = take_columns(matrix, split_index) if s < mask.shape[1] else matrix
-        right = take_columns(matrix, shared_index) if q else None
         for rows in row_chunks(matrix):
             pairs, curvature = piece.row_curvature(eta, rows, surrogate)
+            # Columns are taken chunk by chunk: a copy of all rows would not fit the
+            # cache, and count as another design.
+            part = matrix[rows] if len(curvature[0]) < matrix.shape[0] else matrix
+            left = take_columns(part, split_index) if s < mask.shape[1] else part
             for (k, j), bend in zip(pairs, curvature, strict=True):
                 # A lone split column is the intercept: ones.
-                split[k, j] += bend.sum() if s == 1 else weighted_gram(left[rows], bend)
-            if right is None:
+                split[k, j] += bend.sum() if s == 1 else weighted_gram(left, bend)
+            if not q:
                 continue
+            right = take_columns(part, shared_index)
             by_boundary = _boundary_sums(pairs, curvature)
             for k, bend in by_boundary.items():
                 if s == 1:
-                    mixed[k] += project(right[rows], bend[None])
+                    mixed[k] += project(right, bend[None])
                 else:
-                    mixed[k] += weighted_cross(left[rows], right[rows], bend)
+                    mixed[k] += weighted_cross(left, right, bend)
             shift = np.sum(list(by_boundary.values()), axis=0)
-            common += weighted_gram(right[rows], shift)
+            common += weighted_gram(right, shift)
     return _assemble(split, mixed, common, mask, split_index, shared_index)
 
 
@@ -147,8 +154,10 @@ def _assemble(
     accumulate_from_above(mixed)
     chosen = np.flatnonzero(mask[:, split_index])
     n_chosen, q = len(chosen), len(shared_index)
-    full = np.empty((n_chosen + q, n_chosen + q))
     flat = split.transpose(0, 2, 1, 3).reshape(m * s, m * s)
+    if not q:  # already in the order of the mask
+        return flat if n_chosen == len(flat) else flat[np.ix_(chosen, chosen)]
+    full = np.empty((n_chosen + q, n_chosen + q))
     full[:n_chosen, :n_chosen] = flat[np.ix_(chosen, chosen)]
     cross = mixed.reshape(m * s, q)[chosen]
     full[:n_chosen, n_chosen:] = cross

@@ -64,6 +64,10 @@ class Family:
         """Return the boundaries on which rows of class ``c`` depend."""
         raise NotImplementedError
 
+    def formula(self, c: int, m: int) -> int:
+        """Return the lowest class whose rows have the same terms as those of ``c``."""
+        return c
+
     def terms(
         self,
         c: int,
@@ -97,6 +101,9 @@ class Cumulative(Family):
 
     def touched(self, c: int, m: int) -> range:
         return range(max(c - 1, 0), min(c + 1, m))
+
+    def formula(self, c: int, m: int) -> int:
+        return c if c in (0, m) else 1
 
     def terms(
         self,

@@ -39,7 +39,12 @@ def class_pieces(design: Design, family: Family) -> list[Piece]:
     """Return one piece for each class of the design."""
     m = len(design.block) - 1
     return [
-        Piece(weight, family.touched(c, m), partial(family.terms, c, m))
+        Piece(
+            weight,
+            family.touched(c, m),
+            partial(family.terms, c, m),
+            formula=family.formula(c, m),
+        )
         for c, weight in enumerate(design.weight)
     ]
 
@@ -56,6 +61,24 @@ def boundary_slopes(theta: Array) -> Array:
 def differences(beta: Array) -> Array:
     """Return `theta` (m, q) of boundary coefficients; inverts `boundary_slopes`."""
     return np.diff(beta, axis=0, prepend=0.0)
+
+
+def _equal_formulas(
+    pieces: list[Piece],
+) -> list[tuple[list[int], Array, NDArray[np.intp]]]:
+    """Group pieces by formula: members, their weights joined, and where to split."""
+    groups: dict[object, list[int]] = {}
+    for i, piece in enumerate(pieces):
+        key = ("alone", i) if piece.formula is None else piece.formula
+        groups.setdefault(key, []).append(i)
+    return [
+        (
+            members,
+            np.concatenate([pieces[i].weight for i in members]),
+            np.cumsum([len(pieces[i].weight) for i in members])[:-1],
+        )
+        for members in groups.values()
+    ]
 
 
 class Likelihood:
@@ -78,6 +101,7 @@ class Likelihood:
     def __init__(self, pieces: list[Piece], m: int, *, convex: bool = True) -> None:
         self.pieces = pieces
         self.m = m
+        self._groups = _equal_formulas(pieces)
         self.convex = convex
 
     def predictors(self, theta: Array, view: Iterable[Matrix]) -> list[Array]:
@@ -98,12 +122,19 @@ class Likelihood:
         The value is ``inf`` outside the domain (a class of an observed row has no
         probability left).
         """
-        total, gradients = 0.0, []
+        total = 0.0
+        gradients: list[Array] = [np.empty(0)] * len(etas)
         with np.errstate(all="ignore"):
-            for piece, eta in zip(self.pieces, etas, strict=True):
-                terms = piece.terms(eta, curvature=False)
-                total += float(piece.weight @ terms.loss)
-                gradients.append(terms.gradient * piece.weight)
+            for members, weight, ends in self._groups:
+                # One call for all: with many classes the overhead of a call for each
+                # would be more than the arithmetic.
+                parts = [etas[i] for i in members]
+                eta = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+                terms = self.pieces[members[0]].terms(eta, curvature=False)
+                total += float(weight @ terms.loss)
+                rows = np.split(terms.gradient * weight, ends, axis=1)
+                for i, part in zip(members, rows, strict=True):
+                    gradients[i] = part
         return (total if np.isfinite(total) else np.inf), gradients
 
     def gradient(

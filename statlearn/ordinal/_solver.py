@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
+from scipy.linalg import blas
 
 from statlearn.utils._sklearn import blas_threads_for
 
@@ -220,6 +221,9 @@ class ProximalNewton:
             ahead = np.abs(self.full_gradient) >= (
                 0.5 * alpha * self.penalty.l1_ratio * self.penalty.weight
             )
+            # A column with slopes of its own at some boundary costs as much as one
+            # with slopes at all of them.
+            ahead |= (wanted | ahead)[1:].any(axis=0)
             ahead &= self.penalty.free
             if (wanted | ahead).sum() <= _AHEAD_LIMIT:
                 wanted = wanted | ahead
@@ -272,8 +276,10 @@ class ProximalNewton:
         curvature, expected = change @ move, image @ move
         if min(curvature, expected) <= 1e-10 * max(curvature, expected):
             return
-        matrix += np.outer(change / curvature, change)
-        matrix -= np.outer(image / expected, image)
+        # In place: two temporaries of the Hessian's size would cost more than the step.
+        update = matrix.T
+        blas.dger(1.0 / curvature, change, change, a=update, overwrite_a=1)
+        blas.dger(-1.0 / expected, image, image, a=update, overwrite_a=1)
 
     def _working_gradient(self) -> Array:
         if self._compact is self.view:
