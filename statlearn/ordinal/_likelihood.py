@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,20 +66,20 @@ def differences(beta: Array) -> Array:
 
 def _equal_formulas(
     pieces: list[Piece],
-) -> list[tuple[list[int], Array, NDArray[np.intp]]]:
-    """Group pieces by formula: members, their weights joined, and where to split."""
+) -> list[tuple[list[int], Array, list[slice]]]:
+    """Group pieces by formula: members, their weights joined, and their places."""
     groups: dict[object, list[int]] = {}
     for i, piece in enumerate(pieces):
         key = ("alone", i) if piece.formula is None else piece.formula
         groups.setdefault(key, []).append(i)
-    return [
-        (
-            members,
-            np.concatenate([pieces[i].weight for i in members]),
-            np.cumsum([len(pieces[i].weight) for i in members])[:-1],
+    out = []
+    for members in groups.values():
+        ends = np.cumsum([0, *(len(pieces[i].weight) for i in members)])
+        spans = [slice(start, stop) for start, stop in pairwise(ends)]
+        out.append(
+            (members, np.concatenate([pieces[i].weight for i in members]), spans)
         )
-        for members in groups.values()
-    ]
+    return out
 
 
 class Likelihood:
@@ -125,16 +126,16 @@ class Likelihood:
         total = 0.0
         gradients: list[Array] = [np.empty(0)] * len(etas)
         with np.errstate(all="ignore"):
-            for members, weight, ends in self._groups:
+            for members, weight, spans in self._groups:
                 # One call for all: with many classes the overhead of a call for each
                 # would be more than the arithmetic.
                 parts = [etas[i] for i in members]
                 eta = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
                 terms = self.pieces[members[0]].terms(eta, curvature=False)
                 total += float(weight @ terms.loss)
-                rows = np.split(terms.gradient * weight, ends, axis=1)
-                for i, part in zip(members, rows, strict=True):
-                    gradients[i] = part
+                rows = terms.gradient * weight
+                for i, span in zip(members, spans, strict=True):
+                    gradients[i] = rows[:, span]
         return (total if np.isfinite(total) else np.inf), gradients
 
     def gradient(

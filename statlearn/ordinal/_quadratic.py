@@ -53,11 +53,12 @@ class ExplicitHessian:
     def solve(self, index: Index, right: Array, tol: float) -> Array:
         """Solve exactly; raise `LinAlgError` if not positive definite."""
         part = self.matrix[np.ix_(index, index)]
-        factor = linalg.cho_factor(part, check_finite=False)
+        # LAPACK itself: on small systems the wrappers take longer than the solve.
+        factor, info = linalg.lapack.dpotrf(part)
         # A pivot made of rounding would let rounding choose among many solutions.
-        if (np.diag(factor[0]) ** 2 <= _SINGULAR * np.diag(part)).any():
-            raise linalg.LinAlgError("the Hessian is numerically singular")
-        return linalg.cho_solve(factor, right, check_finite=False)
+        if info or (np.diag(factor) ** 2 <= _SINGULAR * np.diag(part)).any():
+            raise linalg.LinAlgError("the Hessian is not positive definite")
+        return linalg.lapack.dpotrs(factor, right)[0]
 
     def plus_diagonal(self, shift: Array, relative: float) -> ExplicitHessian:
         """Return the matrix with a larger diagonal."""

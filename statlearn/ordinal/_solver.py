@@ -35,6 +35,8 @@ _MAX_HALVINGS = 40
 _REUSE_FACTOR = 0.25
 # A Hessian may be computed on this many entries in advance of their being needed.
 _AHEAD_LIMIT = 1200
+# With this share of the columns in play a copy of them is not worth its memory.
+_NEARLY_ALL = 0.7
 _ROUNDING = 64 * np.finfo(np.float64).eps
 
 
@@ -231,8 +233,11 @@ class ProximalNewton:
         self._mask = wanted
         self._hessian = None
         columns = np.flatnonzero(wanted.any(axis=0))
+        if len(columns) > _NEARLY_ALL * wanted.shape[1]:
+            columns = np.arange(wanted.shape[1])
         if len(columns) != len(self._columns) or (columns != self._columns).any():
             self._columns = columns
+            self._compact = []  # the old copy goes before the new one comes
             self._compact = self._select(columns)
 
     def _select(self, columns: NDArray[np.intp]) -> list[Matrix]:
