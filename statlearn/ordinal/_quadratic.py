@@ -51,13 +51,16 @@ class ExplicitHessian:
         return self.matrix[:, index] @ move
 
     def solve(self, index: Index, right: Array, tol: float) -> Array:
-        """Solve exactly; raise `LinAlgError` if not positive definite."""
+        """Solve exactly; raise `LinAlgError` if that is impossible.
+
+        Of the many solutions that dependent columns leave, the shortest is returned:
+        rounding must not choose among them.
+        """
         part = self.matrix[np.ix_(index, index)]
         # LAPACK itself: on small systems the wrappers take longer than the solve.
         factor, info = linalg.lapack.dpotrf(part)
-        # A pivot made of rounding would let rounding choose among many solutions.
         if info or (np.diag(factor) ** 2 <= _SINGULAR * np.diag(part)).any():
-            raise linalg.LinAlgError("the Hessian is not positive definite")
+            return _shortest_solution(part, right, tol)
         return linalg.lapack.dpotrs(factor, right)[0]
 
     def plus_diagonal(self, shift: Array, relative: float) -> ExplicitHessian:
@@ -66,6 +69,21 @@ class ExplicitHessian:
             return self
         added = shift + relative * np.abs(np.diag(self.matrix))
         return ExplicitHessian(self.matrix + np.diag(added))
+
+
+def _shortest_solution(matrix: Array, right: Array, tol: float) -> Array:
+    """Solve a singular system; raise `LinAlgError` if indefinite or unsolvable."""
+    if not np.isfinite(matrix).all():
+        raise linalg.LinAlgError("the Hessian is not finite")
+    values, vectors = linalg.eigh(matrix, check_finite=False)
+    limit = _SINGULAR * len(values) * values[-1]
+    if values[0] < -limit:
+        raise linalg.LinAlgError("the Hessian is not positive semi-definite")
+    kept = values > limit
+    x = vectors[:, kept] @ ((vectors[:, kept].T @ right) / values[kept])
+    if np.abs(matrix @ x - right).max(initial=0.0) > tol:
+        raise linalg.LinAlgError("the singular system has no solution")
+    return x
 
 
 @dataclass

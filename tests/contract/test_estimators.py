@@ -18,7 +18,10 @@ ESTIMATORS = [
     PrestoClassifier(family="sratio", reverse=True),
     PrestoClassifier(family="cratio", l1_ratio=0.5),
     PrestoClassifier(family="acat", link="probit", monotone="rearrange"),
+    PrestoClassifier(alpha=0.0),
     PrestoClassifierCV(n_alphas=4, cv=2),
+    OrdinalRegression(),
+    OrdinalRegression(parallel=False),
     OrdinalRegression(penalty="l2"),
     OrdinalRegression(parallel=False, penalty="l2"),
 ]
