@@ -276,7 +276,7 @@ class FittedRegression(OrdinalClassifierBase):
         present, intercept, coef = self._reduced
         if np.array_equal(present, problem.present):
             problem.restart(intercept, coef)
-        solution = problem.fit(0.0).solution
+        solution = problem.fit_at(0.0).solution
         self._warn_unless_converged(solution)
         return Study(
             problem,

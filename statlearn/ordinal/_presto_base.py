@@ -77,7 +77,7 @@ class PrestoBase(OrdinalClassifierBase):
 
     def _solve(self, problem: Problem, data: TrainingData, alpha: float) -> Fit:
         """Fit at one alpha, with the crossing constraint if asked for."""
-        fit = problem.fit(alpha)
+        fit = problem.fit_at(alpha)
         if self.constrain_train and problem.model.can_cross:
             fit = fit_without_crossing(problem, alpha, fit)
         if alpha == 0.0:

@@ -121,7 +121,7 @@ class Problem:
             yield self.describe(solution)
             previous = float(alpha)
 
-    def fit(self, alpha: float) -> Fit:
+    def fit_at(self, alpha: float) -> Fit:
         """Fit at one alpha."""
         waypoints: list[float] = []
         if self.penalty.free.sum() > _DIRECT_LIMIT and 0.0 < alpha < self.alpha_max:

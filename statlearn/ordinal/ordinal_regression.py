@@ -254,7 +254,7 @@ class OrdinalRegression(FittedRegression):
         ctx = self._init_callback_context()
         ctx.call_on_fit_task_begin(estimator=self, X=X, y=y)
         problem = self._pose(data)
-        fit = problem.fit(self._strength())
+        fit = problem.fit_at(self._strength())
         self._store(problem, data, fit, self._inform(problem, data, fit))
         ctx.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state

@@ -52,7 +52,7 @@ def test_cold_and_warm_fits_agree():
     alphas = alpha_grid(posed().alpha_max, 5, 1e-2)
     warm = list(posed(tol=1e-11).path(alphas))
     for alpha, fit in zip(alphas, warm, strict=True):
-        cold = posed(tol=1e-11).fit(alpha)
+        cold = posed(tol=1e-11).fit_at(alpha)
         assert_allclose(cold.solution.objective, fit.solution.objective, rtol=1e-12)
         assert_allclose(cold.coef, fit.coef, atol=1e-8)
 
@@ -74,7 +74,7 @@ def test_many_columns_are_walked_to_and_screened():
     codes = np.digitize(X[:, 0] + rng.logistic(size=150), [-0.5, 1.0])
     model = OrdinalModel.create("cumulative", "logit")
     problem = pose(X, codes, np.ones(150), 3, model, PenaltySpec())
-    fit = problem.fit(0.5 * problem.alpha_max)
+    fit = problem.fit_at(0.5 * problem.alpha_max)
     assert fit.solution.converged
     assert 0 < (fit.coef != 0).any(axis=0).sum() < 100
 
@@ -102,7 +102,7 @@ def test_free_first_vector_shrinks_to_proportional_odds():
 
 
 def test_reverse_anchors_at_the_last_boundary():
-    fit = posed(reverse=True).fit(0.05)
+    fit = posed(reverse=True).fit_at(0.05)
     assert_allclose(fit.diff_coef[-1], fit.coef[-1])
     assert_allclose(fit.diff_coef[:-1], fit.coef[:-1] - fit.coef[1:], atol=1e-14)
 
@@ -110,13 +110,13 @@ def test_reverse_anchors_at_the_last_boundary():
 def test_mask_keeps_columns_proportional():
     free = np.ones((3, 6), dtype=bool)
     free[1:, 2:] = False
-    fit = posed(free=free).fit(0.0)
+    fit = posed(free=free).fit_at(0.0)
     assert (np.ptp(fit.coef[:, 2:], axis=0) == 0).all()
     assert (np.ptp(fit.coef[:, :2], axis=0) > 0).all()
 
 
 def test_iteration_limit_is_respected_and_reported():
-    fit = posed(max_iter=1).fit(0.001)
+    fit = posed(max_iter=1).fit_at(0.001)
     assert fit.solution.n_iter <= 1
     assert not fit.solution.converged
 
@@ -124,8 +124,8 @@ def test_iteration_limit_is_respected_and_reported():
 def test_weights_only_count_relative_to_their_total():
     X, codes, weight = data()
     model = OrdinalModel.create("cumulative", "logit")
-    one = pose(X, codes, weight, 4, model, PenaltySpec()).fit(0.01)
-    other = pose(X, codes, 1e6 * weight, 4, model, PenaltySpec()).fit(0.01)
+    one = pose(X, codes, weight, 4, model, PenaltySpec()).fit_at(0.01)
+    other = pose(X, codes, 1e6 * weight, 4, model, PenaltySpec()).fit_at(0.01)
     assert_allclose(one.coef, other.coef, atol=1e-12)
 
 
