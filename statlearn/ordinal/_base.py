@@ -258,6 +258,14 @@ class OrdinalClassifierBase(CallbackSupportMixin, ClassifierMixin, BaseEstimator
     def _monotone(self) -> str:
         return getattr(self, "monotone", "tail")
 
+    def _fitted_state(self) -> dict[str, Any]:
+        """Return what a callback needs to predict with the model."""
+        names = ("classes_", "n_features_in_", "intercept_", "coef_")
+        state = {name: getattr(self, name) for name in names}
+        if hasattr(self, "_fit_on_present"):
+            state["_fit_on_present"] = self._fit_on_present
+        return state
+
     def _store_coefficients(self, problem: Problem, fit: Fit) -> None:
         """Set the public coefficients, and the reduced ones if a class is absent."""
         self.__dict__.pop("_fit_on_present", None)

@@ -90,7 +90,7 @@ class MarginalEffects:
         """
         from statlearn.utils._optional import require
 
-        pandas = require("pandas", "dev", "MarginalEffects.to_frame")
+        pandas = require("pandas", None, "MarginalEffects.to_frame")
         names = ["feature", "class", "effect", "bse", "pvalue"]
         frame = pandas.DataFrame(list(self._rows()), columns=names)
         return frame.set_index(["feature", "class"])

@@ -25,13 +25,13 @@ from ._solver import Solution
 Array = NDArray[np.float64]
 
 # No curvature relative to the diagonal: linearly dependent columns.
-_DEPENDENT = 1e-10
+DEPENDENT = 1e-10
 # Share of the null curvature that is left where a direction is separated.
-_VANISHED = 1e-5
+VANISHED = 1e-5
 # Linear predictors below this size cannot hide a separated direction.
-_LARGE_PREDICTOR = 8.0
+LARGE_PREDICTOR = 8.0
 # An eigenvalue problem of this size takes seconds; beyond it nothing is checked.
-_LIMIT = 3000
+LIMIT = 3000
 _NAMED = 0.1
 
 
@@ -44,14 +44,14 @@ def warn_if_not_identified(
 ) -> None:
     """Warn about collinear columns and separated directions of an unpenalised fit."""
     mask = problem.penalty.free
-    if mask.sum() > _LIMIT:
+    if mask.sum() > LIMIT:
         return
     null = np.zeros_like(solution.theta)
     null[:, 0] = problem.null_intercepts
     at_null = _hessian(problem, null)
     scale = np.sqrt(np.maximum(np.diag(at_null), np.finfo(float).tiny))
     values, vectors = linalg.eigh(at_null / np.outer(scale, scale))
-    dependent = values < _DEPENDENT * values.max()
+    dependent = values < DEPENDENT * values.max()
     if dependent.any():
         columns = _named_columns(vectors[:, dependent], mask)
         warnings.warn(
@@ -63,11 +63,11 @@ def warn_if_not_identified(
             stacklevel=5,
         )
     etas = problem.likelihood.predictors(solution.theta, problem.design.block)
-    if max(np.abs(eta).max(initial=0.0) for eta in etas) < _LARGE_PREDICTOR:
+    if max(np.abs(eta).max(initial=0.0) for eta in etas) < LARGE_PREDICTOR:
         return
     basis = (vectors / scale[:, None])[:, ~dependent] / np.sqrt(values[~dependent])
     left, directions = linalg.eigh(basis.T @ _hessian(problem, solution.theta) @ basis)
-    vanished = left < max(_VANISHED, 10.0 * problem.tol)
+    vanished = left < max(VANISHED, 10.0 * problem.tol)
     if vanished.any():
         culprits = _separated_names(
             problem, basis @ directions[:, vanished], feature_names, classes

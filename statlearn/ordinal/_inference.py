@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from ._fusion import boundary_names
-from ._identifiability import _DEPENDENT, _LARGE_PREDICTOR, _VANISHED
+from ._identifiability import DEPENDENT, LARGE_PREDICTOR, VANISHED
 from ._problem import Problem
 
 Array = NDArray[np.float64]
@@ -135,11 +135,11 @@ def split_covariance(
     """
     unit = np.sqrt(np.maximum(np.diag(at_null), np.finfo(float).tiny))
     values, vectors = linalg.eigh(at_null / np.outer(unit, unit))
-    flat = values < _DEPENDENT * values.max(initial=0.0)
+    flat = values < DEPENDENT * values.max(initial=0.0)
     vectors = vectors / unit[:, None]
     basis = vectors[:, ~flat] / np.sqrt(values[~flat])
     left, turn = linalg.eigh(basis.T @ information @ basis)
-    lost = left < (max(_VANISHED, 10.0 * tol) if separable else 0.0)
+    lost = left < (max(VANISHED, 10.0 * tol) if separable else 0.0)
     turned = basis @ turn
     loose = np.column_stack((vectors[:, flat], turned[:, lost]))
     length = np.sqrt(((loose * unit[:, None]) ** 2).sum(axis=0))
@@ -228,7 +228,7 @@ def fitted_information(problem: Problem, ridge: Array | None) -> Information | N
             observed,
             at_null,
             problem.tol,
-            separable=large >= _LARGE_PREDICTOR,
+            separable=large >= LARGE_PREDICTOR,
         )
         n_parameters = float(rank)
     if ridge is not None:

@@ -123,13 +123,6 @@ class PrestoBase(OrdinalClassifierBase):
         self._fitted_alpha = float(alpha)
         self._training_data = data
 
-    def _fitted_state(self) -> dict[str, Any]:
-        names = ("classes_", "n_features_in_", "intercept_", "coef_")
-        state = {name: getattr(self, name) for name in names}
-        if hasattr(self, "_fit_on_present"):
-            state["_fit_on_present"] = self._fit_on_present
-        return state
-
     def fusion_table(self) -> FusionTable:
         """Tell which features are proportional, and at which boundaries.
 

@@ -100,7 +100,7 @@ class ProportionalityTest:
         """
         from statlearn.utils._optional import require
 
-        pandas = require("pandas", "dev", "ProportionalityTest.to_frame")
+        pandas = require("pandas", None, "ProportionalityTest.to_frame")
         names = ["feature", "statistic", "df", "pvalue", "note"]
         return pandas.DataFrame(list(self._rows()), columns=names).set_index("feature")
 

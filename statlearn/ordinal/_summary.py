@@ -136,7 +136,7 @@ class WaldTable:
             Indexed by parameter; columns ``estimate``, ``bse``, ``statistic``,
             ``pvalue`` and the ends of the interval.
         """
-        pandas = require("pandas", "dev", "WaldTable.to_frame")
+        pandas = require("pandas", None, "WaldTable.to_frame")
         low, high = self._ends()
         columns = {
             "estimate": self.estimate,

@@ -328,10 +328,3 @@ class OrdinalRegression(FittedRegression):
         )
         self.cov_ = self._covariance.matrix()
         self.bse_ = np.sqrt(np.diag(self.cov_))
-
-    def _fitted_state(self) -> dict[str, Any]:
-        names = ("classes_", "n_features_in_", "intercept_", "coef_")
-        state = {name: getattr(self, name) for name in names}
-        if hasattr(self, "_fit_on_present"):
-            state["_fit_on_present"] = self._fit_on_present
-        return state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -225,7 +226,10 @@ def test_strings_without_order_warn_with_the_remedy(way):
 
 @every_way
 def test_two_strings_do_not_warn(way):
-    way()(X, np.where(Y > 0, "yes", "no"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        way()(X, np.where(Y > 0, "yes", "no"))
+    assert not caught
 
 
 # ------------------------------------------------------------------------------ weights

@@ -396,8 +396,9 @@ def test_constrained_fit_does_not_cross_at_its_rows():
 
 
 def test_clean_fit_does_not_warn():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         model = presto().fit(FRAME, Y, WEIGHT)
         model.predict_proba(FRAME)
         model.refit().fusion_table().summary()
+    assert not caught
