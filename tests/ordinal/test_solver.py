@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from statlearn.ordinal import _curvature
+from statlearn.ordinal import _curvature, _solver
 from statlearn.ordinal._families import FAMILY_NAMES, OrdinalModel
 from statlearn.ordinal._problem import (
     PenaltySpec,
@@ -136,3 +136,17 @@ def test_merged_boundaries_keep_every_difference_they_span():
     assert merged.tolist() == [[True, False], [False, True], [True, False]]
     mirrored = merge_boundaries(pattern[::-1], np.array([0, 1, 3, 4]), True)
     assert mirrored.tolist() == merged[::-1].tolist()
+
+
+def test_entries_that_screening_dropped_wrongly_come_back(monkeypatch):
+    alphas = alpha_grid(posed().alpha_max, 4, 1e-2)
+    right = list(posed(tol=1e-11).path(alphas))
+    monkeypatch.setattr(_solver, "_AHEAD_LIMIT", 0)
+    monkeypatch.setattr(
+        _solver.ProximalNewton,
+        "_candidates",
+        lambda self, alpha, previous: self.penalty.free & (self.penalty.weight == 0.0),
+    )
+    for fit, expected in zip(posed(tol=1e-11).path(alphas), right, strict=True):
+        assert fit.solution.converged
+        assert_allclose(fit.coef, expected.coef, atol=1e-8)
