@@ -175,12 +175,12 @@ def weighted_gram(matrix: Matrix, weight: Array) -> Array:
     """
     if sparse.issparse(matrix):
         return (matrix.T @ sparse.diags_array(weight) @ matrix).toarray()
-    low, high = weight.min(initial=0.0), weight.max(initial=0.0)
-    if low < 0.0 < high:
+    if weight.min(initial=0.0) >= 0.0:
+        root = np.sqrt(weight)[:, None] * matrix
+        return root.T @ root
+    if weight.max(initial=0.0) > 0.0:
         return matrix.T @ (weight[:, None] * matrix)
-    root = np.sqrt(np.abs(weight))[:, None] * matrix
-    gram = root.T @ root
-    return gram if high > 0.0 else -gram
+    return -weighted_gram(matrix, -weight)
 
 
 def weighted_cross(left: Matrix, right: Matrix, weight: Array) -> Array:

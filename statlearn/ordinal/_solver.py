@@ -369,7 +369,10 @@ class ProximalNewton:
         invisible = -slope <= _ROUNDING * (1.0 + abs(base))
         step = 1.0
         for _ in range(_MAX_HALVINGS):
-            etas = [eta + step * s for eta, s in zip(self.etas, shift, strict=True)]
+            etas = [
+                eta + (s if step == 1.0 else step * s)
+                for eta, s in zip(self.etas, shift, strict=True)
+            ]
             loss, rows = self.likelihood.value(etas)
             candidate = loss + penalty(theta + step * direction)
             enough = candidate <= base + _SUFFICIENT_DECREASE * step * slope
