@@ -9,7 +9,7 @@ explicit matrix over the entries in play, and an operator for many entries.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,9 +102,14 @@ def explicit_hessian(
     split = np.zeros((m, m, s, s))
     mixed = np.zeros((m, s, q))
     common = np.zeros((q, q))
-    for piece, matrix, eta in zip(pieces, view, etas, strict=True):
+    joint = _joint_curvature(pieces, etas, surrogate)
+    for i, (piece, matrix, eta) in enumerate(zip(pieces, view, etas, strict=True)):
         for rows in row_chunks(matrix):
-            pairs, curvature = piece.row_curvature(eta, rows, surrogate)
+            if i in joint:
+                pairs, bends = joint[i]
+                curvature = [bend[rows] for bend in bends]
+            else:
+                pairs, curvature = piece.row_curvature(eta, rows, surrogate)
             # Columns are taken chunk by chunk: a copy of all rows would not fit the
             # cache, and count as another design.
             part = matrix[rows] if len(curvature[0]) < matrix.shape[0] else matrix
@@ -124,6 +129,42 @@ def explicit_hessian(
             shift = np.sum(list(by_boundary.values()), axis=0)
             common += weighted_gram(right, shift)
     return _assemble(split, mixed, common, mask, split_index, shared_index)
+
+
+def equal_formulas(pieces: list[Piece]) -> list[list[int]]:
+    """Group the positions of pieces that may be evaluated together."""
+    groups: dict[object, list[int]] = {}
+    for i, piece in enumerate(pieces):
+        key = ("alone", i) if piece.formula is None else piece.formula
+        groups.setdefault(key, []).append(i)
+    return list(groups.values())
+
+
+def _joint_curvature(
+    pieces: list[Piece], etas: list[Array], surrogate: bool
+) -> dict[int, tuple[list[tuple[int, int]], list[Array]]]:
+    """Return row curvatures of the pieces that share their formula with others.
+
+    With many classes the overhead of a call for each would be more than the arithmetic.
+    """
+    out = {}
+    for members in equal_formulas(pieces):
+        if len(members) == 1:
+            continue
+        first = pieces[members[0]]
+        together = replace(
+            first, weight=np.concatenate([pieces[i].weight for i in members])
+        )
+        eta = np.concatenate([etas[i] for i in members], axis=1)
+        pairs, bends = together.row_curvature(eta, slice(None), surrogate)
+        start = 0
+        for i in members:
+            stop = start + len(pieces[i].weight)
+            shift = pieces[i].touched.start - first.touched.start
+            own = [(k + shift, j + shift) for k, j in pairs]
+            out[i] = own, [bend[start:stop] for bend in bends]
+            start = stop
+    return out
 
 
 def _boundary_sums(

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ._curvature import (
     Piece,
     accumulate_from_above,
+    equal_formulas,
     explicit_hessian,
     explicit_is_cheap,
     implicit_hessian,
@@ -64,16 +65,12 @@ def differences(beta: Array) -> Array:
     return np.diff(beta, axis=0, prepend=0.0)
 
 
-def _equal_formulas(
+def _joint_weights(
     pieces: list[Piece],
 ) -> list[tuple[list[int], Array, list[slice]]]:
     """Group pieces by formula: members, their weights joined, and their places."""
-    groups: dict[object, list[int]] = {}
-    for i, piece in enumerate(pieces):
-        key = ("alone", i) if piece.formula is None else piece.formula
-        groups.setdefault(key, []).append(i)
     out = []
-    for members in groups.values():
+    for members in equal_formulas(pieces):
         ends = np.cumsum([0, *(len(pieces[i].weight) for i in members)])
         spans = [slice(start, stop) for start, stop in pairwise(ends)]
         out.append(
@@ -102,7 +99,7 @@ class Likelihood:
     def __init__(self, pieces: list[Piece], m: int, *, convex: bool = True) -> None:
         self.pieces = pieces
         self.m = m
-        self._groups = _equal_formulas(pieces)
+        self._groups = _joint_weights(pieces)
         self.convex = convex
 
     def predictors(self, theta: Array, view: Iterable[Matrix]) -> list[Array]:
