@@ -81,21 +81,21 @@ def _dense_columns(
     out = np.empty((n_rows, 1 + p))
     out[:, 0] = 1.0
     chunks = [slice(s, s + CHUNK_ROWS) for s in range(0, n_rows, CHUNK_ROWS)]
-    center = np.zeros(p)
+    center, low, high = np.zeros(p), np.full(p, np.inf), np.full(p, -np.inf)
     for rows in chunks:
-        out[rows, 1:] = X[order[rows]]
-        center += share[rows] @ out[rows, 1:]
-    peak = np.zeros(p)
+        part = X[order[rows]]
+        out[rows, 1:] = part
+        center += share[rows] @ part
+        np.minimum(low, part.min(axis=0), out=low)
+        np.maximum(high, part.max(axis=0), out=high)
+    constant = _hardly_vary(low, high)
+    # Divide by the peak first: squares of very large or tiny columns stay in range.
+    peak = np.where(constant, 1.0, np.maximum(high - center, center - low))
+    variance = np.zeros(p)
     for rows in chunks:
         part = out[rows, 1:]
         part -= center
-        np.maximum(peak, np.abs(part).max(axis=0), out=peak)
-    constant = peak <= 16 * _EPS * np.abs(center)
-    # Divide by the peak first: squares of very large or tiny columns stay in range.
-    peak[constant] = 1.0
-    variance = np.zeros(p)
-    for rows in chunks:
-        variance += share[rows] @ np.square(out[rows, 1:] / peak)
+        variance += share[rows] @ np.square(part / peak)
     width = np.sqrt(variance) * peak if scale else np.ones(p)
     width[constant] = 1.0
     for rows in chunks:
@@ -123,7 +123,9 @@ def _sparse_columns(
     occupied.data = np.ones_like(stored.data)
     empty_share = np.clip(1.0 - occupied.T @ share, 0.0, 1.0)
     variance = deviation.T @ share + empty_share * mean**2
-    constant = variance <= (16 * _EPS * mean) ** 2
+    constant = _hardly_vary(
+        *(extreme.toarray().ravel() for extreme in (unit.min(axis=0), unit.max(axis=0)))
+    )
     width = np.where(constant, 1.0, np.sqrt(variance) * peak) if scale else np.ones(p)
     # Constant columns are emptied: the intercept already spans them.
     factor = np.where(constant, 0.0, 1.0 / width)
@@ -131,6 +133,14 @@ def _sparse_columns(
     scaled = sparse.csr_array(rows @ sparse.diags_array(factor))
     stacked = sparse.hstack((ones, scaled), format="csr")
     return stacked, (np.zeros(p), width, constant)
+
+
+def _hardly_vary(low: Array, high: Array) -> NDArray[np.bool_]:
+    """Tell which columns differ by rounding only, from their extremes.
+
+    A weighted mean would not do: that of equal numbers need not equal them.
+    """
+    return 0.5 * high - 0.5 * low <= 8 * _EPS * np.maximum(np.abs(low), np.abs(high))
 
 
 def take_columns(matrix: Matrix, index: NDArray[np.intp]) -> Matrix:

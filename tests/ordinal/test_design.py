@@ -101,3 +101,14 @@ def test_weighted_gram_is_the_weighted_product(sign, form):
     )
     expected = matrix.T @ np.diag(weight) @ matrix
     assert_allclose(weighted_gram(form(matrix), weight), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("value", [1.0, 0.1, -7.3e5])
+def test_constant_column_is_found_at_every_number_of_rows(form, value):
+    # The weighted mean of equal numbers need not equal them.
+    for n in range(50, 1200, 50):
+        X, codes, weight = example(n=n)
+        X[:, 2] = value
+        design = build_design(form(X), codes, weight, 4, scale=True)
+        assert_array_equal(design.constant, [False, False, True, False, False])
