@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,6 +64,58 @@ class Piece:
         return [(start + k, start + j) for k, j in terms.pairs], bends
 
 
+@dataclass
+class Group:
+    """Pieces of one formula, joined into a single one.
+
+    With many classes the overhead of a call for each piece would be more than the
+    arithmetic.
+    """
+
+    members: list[int]  # positions of the pieces
+    joined: Piece  # all their rows; touches what the first of them touches
+    spans: list[slice]  # rows of each member
+
+    def join(self, etas: list[Array]) -> Array:
+        """Return the linear predictors (t, n) of all members."""
+        parts = [etas[i] for i in self.members]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def group_pieces(pieces: list[Piece]) -> list[Group]:
+    """Join pieces of equal formula."""
+    positions: dict[object, list[int]] = {}
+    for i, piece in enumerate(pieces):
+        key = ("alone", i) if piece.formula is None else piece.formula
+        positions.setdefault(key, []).append(i)
+    out = []
+    for members in positions.values():
+        weights = [pieces[i].weight for i in members]
+        ends = np.cumsum([0, *map(len, weights)])
+        joined = replace(pieces[members[0]], weight=np.concatenate(weights))
+        spans = [slice(start, stop) for start, stop in pairwise(ends)]
+        out.append(Group(members, joined, spans))
+    return out
+
+
+def _joint_curvature(
+    pieces: list[Piece], groups: list[Group], etas: list[Array], surrogate: bool
+) -> dict[int, tuple[list[tuple[int, int]], list[Array]]]:
+    """Return row curvatures of the pieces that share their formula with others."""
+    out = {}
+    for group in groups:
+        if len(group.members) == 1:
+            continue
+        pairs, bends = group.joined.row_curvature(
+            group.join(etas), slice(None), surrogate
+        )
+        for i, span in zip(group.members, group.spans, strict=True):
+            shift = pieces[i].touched.start - group.joined.touched.start
+            own = [(k + shift, j + shift) for k, j in pairs]
+            out[i] = own, [bend[span] for bend in bends]
+    return out
+
+
 def accumulate_from_above(values: Array) -> Array:
     """Add to each slice of axis 0 all later ones, in place."""
     for k in range(len(values) - 2, -1, -1):
@@ -84,6 +137,7 @@ def explicit_is_cheap(mask: Mask) -> bool:
 
 def explicit_hessian(
     pieces: list[Piece],
+    groups: list[Group],
     etas: list[Array],
     view: list[Matrix],
     mask: Mask,
@@ -102,7 +156,7 @@ def explicit_hessian(
     split = np.zeros((m, m, s, s))
     mixed = np.zeros((m, s, q))
     common = np.zeros((q, q))
-    joint = _joint_curvature(pieces, etas, surrogate)
+    joint = _joint_curvature(pieces, groups, etas, surrogate)
     for i, (piece, matrix, eta) in enumerate(zip(pieces, view, etas, strict=True)):
         for rows in row_chunks(matrix):
             if i in joint:
@@ -129,42 +183,6 @@ def explicit_hessian(
             shift = np.sum(list(by_boundary.values()), axis=0)
             common += weighted_gram(right, shift)
     return _assemble(split, mixed, common, mask, split_index, shared_index)
-
-
-def equal_formulas(pieces: list[Piece]) -> list[list[int]]:
-    """Group the positions of pieces that may be evaluated together."""
-    groups: dict[object, list[int]] = {}
-    for i, piece in enumerate(pieces):
-        key = ("alone", i) if piece.formula is None else piece.formula
-        groups.setdefault(key, []).append(i)
-    return list(groups.values())
-
-
-def _joint_curvature(
-    pieces: list[Piece], etas: list[Array], surrogate: bool
-) -> dict[int, tuple[list[tuple[int, int]], list[Array]]]:
-    """Return row curvatures of the pieces that share their formula with others.
-
-    With many classes the overhead of a call for each would be more than the arithmetic.
-    """
-    out = {}
-    for members in equal_formulas(pieces):
-        if len(members) == 1:
-            continue
-        first = pieces[members[0]]
-        together = replace(
-            first, weight=np.concatenate([pieces[i].weight for i in members])
-        )
-        eta = np.concatenate([etas[i] for i in members], axis=1)
-        pairs, bends = together.row_curvature(eta, slice(None), surrogate)
-        start = 0
-        for i in members:
-            stop = start + len(pieces[i].weight)
-            shift = pieces[i].touched.start - first.touched.start
-            own = [(k + shift, j + shift) for k, j in pairs]
-            out[i] = own, [bend[start:stop] for bend in bends]
-            start = stop
-    return out
 
 
 def _boundary_sums(

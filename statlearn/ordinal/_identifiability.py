@@ -9,7 +9,7 @@ it has vanished at the fit, which stopped at coefficients that are merely large.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +25,43 @@ from ._solver import Solution
 Array = NDArray[np.float64]
 
 # No curvature relative to the diagonal: linearly dependent columns.
-DEPENDENT = 1e-10
+_DEPENDENT = 1e-10
 # Share of the null curvature that is left where a direction is separated.
-VANISHED = 1e-5
+_VANISHED = 1e-5
 # Linear predictors below this size cannot hide a separated direction.
 LARGE_PREDICTOR = 8.0
 # An eigenvalue problem of this size takes seconds; beyond it nothing is checked.
 LIMIT = 3000
 _NAMED = 0.1
+
+
+class NullDirections(NamedTuple):
+    """Directions with and without curvature at the intercept-only model."""
+
+    unit: Array  # (w,) root of the curvature of each coefficient
+    dependent: Array  # (w, d) directions without curvature, in units of `unit`
+    basis: Array  # (w, r) the others, of curvature one
+
+
+def null_directions(at_null: Array) -> NullDirections:
+    """Split the coefficients by their null curvature (w, w)."""
+    unit = np.sqrt(np.maximum(np.diag(at_null), np.finfo(float).tiny))
+    values, vectors = linalg.eigh(at_null / np.outer(unit, unit))
+    flat = values < _DEPENDENT * values.max(initial=0.0)
+    basis = (vectors / unit[:, None])[:, ~flat] / np.sqrt(values[~flat])
+    return NullDirections(unit, vectors[:, flat], basis)
+
+
+def has_vanished(left: Array, tol: float) -> NDArray[np.bool_]:
+    """Tell where so little of the null curvature is left that it means separation."""
+    return left < max(_VANISHED, 10.0 * tol)
+
+
+def null_information(problem: Problem) -> Array:
+    """Return the mean curvature of the free coefficients without effects."""
+    theta = np.zeros_like(problem.penalty.weight)
+    theta[:, 0] = problem.null_intercepts
+    return _hessian(problem, theta)
 
 
 def warn_if_not_identified(
@@ -46,14 +75,9 @@ def warn_if_not_identified(
     mask = problem.penalty.free
     if mask.sum() > LIMIT:
         return
-    null = np.zeros_like(solution.theta)
-    null[:, 0] = problem.null_intercepts
-    at_null = _hessian(problem, null)
-    scale = np.sqrt(np.maximum(np.diag(at_null), np.finfo(float).tiny))
-    values, vectors = linalg.eigh(at_null / np.outer(scale, scale))
-    dependent = values < DEPENDENT * values.max()
-    if dependent.any():
-        columns = _named_columns(vectors[:, dependent], mask)
+    directions = null_directions(null_information(problem))
+    if directions.dependent.size:
+        columns = _named_columns(directions.dependent, mask)
         warnings.warn(
             f"{caller} expected columns that are linearly independent next to every "
             f"boundary. Got a linear dependence that involves "
@@ -65,12 +89,12 @@ def warn_if_not_identified(
     etas = problem.likelihood.predictors(solution.theta, problem.design.block)
     if max(np.abs(eta).max(initial=0.0) for eta in etas) < LARGE_PREDICTOR:
         return
-    basis = (vectors / scale[:, None])[:, ~dependent] / np.sqrt(values[~dependent])
-    left, directions = linalg.eigh(basis.T @ _hessian(problem, solution.theta) @ basis)
-    vanished = left < max(VANISHED, 10.0 * problem.tol)
+    basis = directions.basis
+    left, turn = linalg.eigh(basis.T @ _hessian(problem, solution.theta) @ basis)
+    vanished = has_vanished(left, problem.tol)
     if vanished.any():
         culprits = _separated_names(
-            problem, basis @ directions[:, vanished], feature_names, classes
+            problem, basis @ turn[:, vanished], feature_names, classes
         )
         warnings.warn(
             f"{caller} expected overlapping classes. Got classes separated by "

@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from ._fusion import boundary_names
-from ._identifiability import DEPENDENT, LARGE_PREDICTOR, VANISHED
+from ._identifiability import (
+    LARGE_PREDICTOR,
+    has_vanished,
+    null_directions,
+    null_information,
+)
 from ._problem import Problem
 
 Array = NDArray[np.float64]
@@ -133,18 +138,14 @@ def split_covariance(
     rank : int
         Number of directions that are not collinear.
     """
-    unit = np.sqrt(np.maximum(np.diag(at_null), np.finfo(float).tiny))
-    values, vectors = linalg.eigh(at_null / np.outer(unit, unit))
-    flat = values < DEPENDENT * values.max(initial=0.0)
-    vectors = vectors / unit[:, None]
-    basis = vectors[:, ~flat] / np.sqrt(values[~flat])
+    unit, dependent, basis = null_directions(at_null)
     left, turn = linalg.eigh(basis.T @ information @ basis)
-    lost = left < (max(VANISHED, 10.0 * tol) if separable else 0.0)
+    lost = has_vanished(left, tol) if separable else left < 0.0
     turned = basis @ turn
-    loose = np.column_stack((vectors[:, flat], turned[:, lost]))
+    loose = np.column_stack((dependent / unit[:, None], turned[:, lost]))
     length = np.sqrt(((loose * unit[:, None]) ** 2).sum(axis=0))
     root = turned[:, ~lost] / np.sqrt(left[~lost])
-    return Covariance(root, loose / length, 1.0 / unit), len(values) - int(flat.sum())
+    return Covariance(root, loose / length, 1.0 / unit), basis.shape[1]
 
 
 def intercept_curvature(problem: Problem) -> Array:
@@ -164,15 +165,6 @@ def intercept_curvature(problem: Problem) -> Array:
     # Only pairs above the diagonal are listed, and each stands for two.
     total += np.triu(total, 1).T
     return np.array([total[k:, k:].sum() for k in range(m)])
-
-
-def null_information(problem: Problem, mask: Mask) -> Array:
-    """Return the mean curvature of the entries of a mask without effects."""
-    theta = np.zeros(mask.shape)
-    theta[:, 0] = problem.null_intercepts
-    view = problem.design.block
-    etas = problem.likelihood.predictors(theta, view)
-    return problem.likelihood.hessian(etas, view, mask, surrogate=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +214,7 @@ def fitted_information(problem: Problem, ridge: Array | None) -> Information | N
     found = clear_covariance(observed, reference)
     clear = found is not None
     if found is None:
-        at_null = observed if ridge is not None else null_information(problem, mask)
+        at_null = observed if ridge is not None else null_information(problem)
         large = max(np.abs(eta).max(initial=0.0) for eta in solver.etas)
         found, rank = split_covariance(
             observed,

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,9 @@ from numpy.typing import NDArray
 from ._curvature import (
     Piece,
     accumulate_from_above,
-    equal_formulas,
     explicit_hessian,
     explicit_is_cheap,
+    group_pieces,
     implicit_hessian,
 )
 from ._design import Design, Matrix, linear_predictors, project
@@ -65,20 +64,6 @@ def differences(beta: Array) -> Array:
     return np.diff(beta, axis=0, prepend=0.0)
 
 
-def _joint_weights(
-    pieces: list[Piece],
-) -> list[tuple[list[int], Array, list[slice]]]:
-    """Group pieces by formula: members, their weights joined, and their places."""
-    out = []
-    for members in equal_formulas(pieces):
-        ends = np.cumsum([0, *(len(pieces[i].weight) for i in members)])
-        spans = [slice(start, stop) for start, stop in pairwise(ends)]
-        out.append(
-            (members, np.concatenate([pieces[i].weight for i in members]), spans)
-        )
-    return out
-
-
 class Likelihood:
     """The smooth part of the objective over a list of pieces.
 
@@ -99,7 +84,7 @@ class Likelihood:
     def __init__(self, pieces: list[Piece], m: int, *, convex: bool = True) -> None:
         self.pieces = pieces
         self.m = m
-        self._groups = _joint_weights(pieces)
+        self._groups = group_pieces(pieces)
         self.convex = convex
 
     def predictors(self, theta: Array, view: Iterable[Matrix]) -> list[Array]:
@@ -123,15 +108,11 @@ class Likelihood:
         total = 0.0
         gradients: list[Array] = [np.empty(0)] * len(etas)
         with np.errstate(all="ignore"):
-            for members, weight, spans in self._groups:
-                # One call for all: with many classes the overhead of a call for each
-                # would be more than the arithmetic.
-                parts = [etas[i] for i in members]
-                eta = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-                terms = self.pieces[members[0]].terms(eta, curvature=False)
-                total += float(weight @ terms.loss)
-                rows = terms.gradient * weight
-                for i, span in zip(members, spans, strict=True):
+            for group in self._groups:
+                terms = group.joined.terms(group.join(etas), curvature=False)
+                total += float(group.joined.weight @ terms.loss)
+                rows = terms.gradient * group.joined.weight
+                for i, span in zip(group.members, group.spans, strict=True):
                     gradients[i] = rows[:, span]
         return (total if np.isfinite(total) else np.inf), gradients
 
@@ -169,7 +150,9 @@ class Likelihood:
 
         Entries are ordered as ``np.nonzero(mask)``. See `_curvature` for how.
         """
-        return explicit_hessian(self.pieces, etas, view, mask, surrogate=surrogate)
+        return explicit_hessian(
+            self.pieces, self._groups, etas, view, mask, surrogate=surrogate
+        )
 
     def hessian_model(
         self,

@@ -30,6 +30,13 @@ def descending_alphas(
     return given
 
 
+def path_coefficients(problem: Problem, fits: list[Fit]) -> tuple[Array, Array]:
+    """Return intercepts (n_alphas, m) and slopes (n_alphas, m, p) of a path."""
+    expanded = [problem.expand(fit.intercept, fit.coef) for fit in fits]
+    intercepts, coefs = zip(*expanded, strict=True)
+    return np.array(intercepts), np.array(coefs)
+
+
 def run_path(
     estimator: BaseEstimator, problem: Problem, alphas: Array, ctx: Any
 ) -> list[Fit]:

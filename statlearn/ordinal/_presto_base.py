@@ -108,9 +108,18 @@ class PrestoBase(OrdinalClassifierBase):
                 stacklevel=5,
             )
 
-    def _store(
-        self, problem: Problem, data: TrainingData, fit: Fit, alpha: float
-    ) -> None:
+    def _as_classifier(self, **changes: Any) -> PrestoClassifier:
+        """Return an unfitted classifier of the same settings, classes and width."""
+        from .presto import PrestoClassifier
+
+        shared = {
+            name: getattr(self, name) for name in PrestoBase._parameter_constraints
+        }
+        out = PrestoClassifier(**(shared | changes))
+        out.classes_, out.n_features_in_ = self.classes_, self.n_features_in_
+        return out
+
+    def _store(self, problem: Problem, data: TrainingData, fit: Fit) -> None:
         """Set every fitted attribute but those of a path."""
         total = problem.design.total_weight
         self._store_coefficients(problem, fit)
@@ -120,7 +129,6 @@ class PrestoBase(OrdinalClassifierBase):
         self.kkt_ = fit.solution.kkt
         self.loglik_ = -total * fit.solution.loss
         self.null_loglik_ = -total * problem.null_loss
-        self._fitted_alpha = float(alpha)
         self._training_data = data
 
     def fusion_table(self) -> FusionTable:
@@ -164,19 +172,12 @@ class PrestoBase(OrdinalClassifierBase):
             A fitted classifier with ``alpha=0``; this one is left as it is.
         """
         data = self._training(X, y, sample_weight)
-        shared = {
-            name: getattr(self, name) for name in PrestoBase._parameter_constraints
-        }
-        shared["constrain_train"] = False
-        from .presto import PrestoClassifier
-
-        out = PrestoClassifier(alpha=0.0, **shared)
-        out.classes_, out.n_features_in_ = self.classes_, self.n_features_in_
+        out = self._as_classifier(alpha=0.0, constrain_train=False)
         if hasattr(self, "feature_names_in_"):
             out.feature_names_in_ = self.feature_names_in_
         pattern = merge_boundaries(
             self.diff_coef_ != 0.0, np.unique(data.codes), self.reverse
         )
         problem = out._pose(data, free=pattern)
-        out._store(problem, data, out._solve(problem, data, 0.0), 0.0)
+        out._store(problem, data, out._solve(problem, data, 0.0))
         return out

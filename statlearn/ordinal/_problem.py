@@ -137,7 +137,7 @@ class Problem:
 
     def restart(self, intercept: Array, coef: Array) -> None:
         """Start from other coefficients, unless the data rule them out."""
-        beta = self.design.from_raw(self.model.orient(intercept), self.orient(coef))
+        beta = self.design.from_raw(self.orient(intercept), self.orient(coef))
         theta = np.where(self.penalty.free, differences(beta), 0.0)
         etas = self.likelihood.predictors(theta, self.design.block)
         if np.isfinite(self.likelihood.value(etas)[0]):

@@ -134,7 +134,10 @@ class ProximalNewton:
         self.tol = tol
         self.max_iter = max_iter
         self.n_hessians = 0
-        self._forget_hessian()
+        self._hessian: Hessian | None = None
+        self._mask = np.zeros_like(penalty.free)
+        self._columns = np.zeros(0, dtype=np.intp)
+        self._compact: list[Matrix] = []
         self.refresh()
 
     def refresh(self) -> None:
@@ -154,12 +157,6 @@ class ProximalNewton:
     def set_tolerance(self, tol: float) -> None:
         """Set the absolute tolerance, not below what rounding allows."""
         self.tol = max(tol, _ROUNDING)
-
-    def _forget_hessian(self) -> None:
-        self._hessian: Hessian | None = None
-        self._mask = np.zeros_like(self.penalty.free)
-        self._columns = np.zeros(0, dtype=np.intp)
-        self._compact: list[Matrix] = []
 
     # -- optimality -------------------------------------------------------------
 

@@ -230,7 +230,7 @@ class PrestoClassifier(PrestoBase):
         ):
             problem.restart(*before)
         fit = self._solve(problem, data, float(self.alpha))
-        self._store(problem, data, fit, self.alpha)
+        self._store(problem, data, fit)
         ctx.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
         )

@@ -20,7 +20,7 @@ from statlearn.exceptions import RareClassWarning
 from statlearn.utils._sklearn import Interval, StrOptions, fit_context
 
 from ._base import TrainingData
-from ._path import descending_alphas, run_path
+from ._path import descending_alphas, path_coefficients, run_path
 from ._presto_base import PrestoBase
 from .presto import PrestoClassifier
 
@@ -256,10 +256,8 @@ class PrestoClassifierCV(PrestoBase):
         fit = fits[chosen]
         if self.constrain_train or self.alpha_ == 0.0:
             fit = self._solve(problem, data, self.alpha_)
-        self._store(problem, data, fit, self.alpha_)
-        expanded = [problem.expand(each.intercept, each.coef) for each in fits]
-        self.intercepts_path_ = np.array([intercept for intercept, _ in expanded])
-        self.coefs_path_ = np.array([coef for _, coef in expanded])
+        self._store(problem, data, fit)
+        self.intercepts_path_, self.coefs_path_ = path_coefficients(problem, fits)
         root.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
         )
@@ -334,7 +332,8 @@ class PrestoClassifierCV(PrestoBase):
             )
             for number in range(len(folds))
         ]
-        worker = self._worker()
+        # Without feature names: scorers hand it arrays.
+        worker = self._as_classifier()
         columns = Parallel(n_jobs=self.n_jobs)(
             delayed(_fold_scores)(
                 worker, data.take(train), data.take(test), alphas, score, ctx
@@ -343,16 +342,6 @@ class PrestoClassifierCV(PrestoBase):
         )
         folds_ctx.call_on_fit_task_end(estimator=self)
         return np.array(columns).T
-
-    def _worker(self) -> PrestoClassifier:
-        """Return an unfitted classifier that knows classes and features."""
-        shared = {
-            name: getattr(self, name) for name in PrestoBase._parameter_constraints
-        }
-        worker = PrestoClassifier(**shared)
-        # Without feature names: scorers hand it arrays.
-        worker.classes_, worker.n_features_in_ = self.classes_, self.n_features_in_
-        return worker
 
     def _choose(self, alphas: Array) -> None:
         n_folds = self.scores_.shape[1]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from statlearn.utils._sklearn import fit_context
 
-from ._path import descending_alphas, run_path
+from ._path import descending_alphas, path_coefficients, run_path
 from .presto import PrestoClassifier
 
 Array = NDArray[np.float64]
@@ -154,11 +154,11 @@ def _fit_path(
     fits = run_path(estimator, problem, alphas, ctx)
     estimator._warn_unless_converged(fits, alphas)
     ctx.call_on_fit_task_end(estimator=estimator, X=X, y=y)
-    expanded = [problem.expand(fit.intercept, fit.coef) for fit in fits]
+    intercepts, coefs = path_coefficients(problem, fits)
     return OrdinalPath(
         alphas=alphas,
-        intercepts=np.array([intercept for intercept, _ in expanded]),
-        coefs=np.array([coef for _, coef in expanded]),
+        intercepts=intercepts,
+        coefs=coefs,
         objectives=np.array([fit.solution.objective for fit in fits]),
         n_iter=np.array([fit.solution.n_iter for fit in fits]),
         kkt=np.array([fit.solution.kkt for fit in fits]),

@@ -10,23 +10,19 @@ from contextlib import AbstractContextManager, nullcontext
 from sklearn.base import _fit_context as fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import (
-    HasMethods,
     Interval,
     StrOptions,
-    validate_parameter_constraints,
 )
 from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
     "CallbackSupportMixin",
-    "HasMethods",
     "Interval",
     "StrOptions",
     "blas_threads_for",
     "check_sample_weight",
     "fit_context",
-    "validate_parameter_constraints",
 ]
 
 # Below this many elements a product is over before a second thread has woken up.

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 import matplotlib.pyplot as pyplot
 import pytest
 
+from statlearn.ordinal._drawing import FEATURE_COLORS
 from statlearn.tour import Figure
 from statlearn.tour._svg import INK, SERIES, render
 
@@ -78,3 +79,8 @@ def test_a_figure_of_its_own_is_taken_and_closed():
     svg = render(Figure("Title", "Alt.", "Caption.", draw), "own")
     assert ">own label</text>" in svg
     assert pyplot.get_fignums() == []
+
+
+def test_the_page_draws_in_the_colours_of_the_displays():
+    # Two lists, because listing the methods must not load the estimators.
+    assert SERIES == FEATURE_COLORS
