@@ -11,12 +11,12 @@ from __future__ import annotations
 # number of modules that `import statlearn` loads.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from statlearn import datasets, exceptions, ordinal
+    from statlearn import compose, datasets, exceptions, linear_model, ordinal, weights
 
     __version__: str
 
 # A new subpackage adds its name here and above, nothing else.
-__all__ = ["datasets", "exceptions", "ordinal"]
+__all__ = ["compose", "datasets", "exceptions", "linear_model", "ordinal", "weights"]
 
 
 def __getattr__(name: str) -> object:

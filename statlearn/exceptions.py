@@ -5,7 +5,10 @@ from __future__ import annotations
 __all__ = [
     "CollinearityWarning",
     "CrossingError",
+    "DegenerateWeightsWarning",
+    "DroppedRowsWarning",
     "EmptyClassWarning",
+    "ExactFitWarning",
     "LabelOrderWarning",
     "RareClassWarning",
     "SeparationWarning",
@@ -64,6 +67,25 @@ class RareClassWarning(StatlearnWarning):
 
     Examples are fewer observations than folds of a cross-validation, or a test that
     needs each class on both sides of a split.
+    """
+
+
+class DegenerateWeightsWarning(StatlearnWarning):
+    """All weight lies on very few rows.
+
+    Raised when a rule leaves weight on no row at all, and its limit is used, or when
+    weights make an effective sample too small for what is computed from it.
+    """
+
+
+class DroppedRowsWarning(StatlearnWarning):
+    """Rows without a finite loss were left out, as asked; the message counts them."""
+
+
+class ExactFitWarning(StatlearnWarning):
+    """Half of the data or more lie exactly on a plane, so their scale is zero.
+
+    The fit stops at that plane: rows on it have weight 1, all others weight 0.
     """
 
 

@@ -5,11 +5,12 @@ rare classes; `OrdinalRegression` is maximum likelihood with standard errors and
 Both stand on one engine and share families and links.
 """
 
+from statlearn.utils._wald import WaldTable
+
 from ._brant import BrantTest
 from ._effects import MarginalEffects
 from ._plot import OrdinalPathDisplay, OrdinalProbabilityDisplay
 from ._proportionality import ProportionalityTest
-from ._summary import WaldTable
 from .ordinal_regression import OrdinalRegression
 from .presto import PrestoClassifier
 from .presto_cv import PrestoClassifierCV

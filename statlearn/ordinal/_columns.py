@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.exceptions import CollinearityWarning
+from statlearn.utils._warn import warn
 
 Mask = NDArray[np.bool_]
 
@@ -58,9 +58,8 @@ def warn_of_constant_columns(
     """Warn about columns without variation, whose slopes are not estimated."""
     if constant.any():
         listed = ", ".join(f"'{name}'" for name in names[constant])
-        warnings.warn(
+        warn(
             f"{caller} expected columns that vary. Got one value only in {listed}, "
             f"whose slope is set to zero; drop them.",
             CollinearityWarning,
-            stacklevel=5,
         )

@@ -19,6 +19,7 @@ from scipy import sparse
 
 from ._design import (
     Matrix,
+    Scratch,
     project,
     row_chunks,
     take_columns,
@@ -33,9 +34,16 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+# Symmetric matrices (s, s) of pairs of boundaries k <= j; missing ones are zero.
+Blocks = dict[tuple[int, int], Array]
+# Pairs of boundaries, and for each its weighted curvatures (n,).
+Curvature = tuple[list[tuple[int, int]], list[Array]]
 
 # An explicit Hessian may have this many rows, before and after masking.
 _EXPLICIT_LIMIT = 2000
+# Rows whose losses are computed at once. The memory of larger temporaries would go back
+# to the system each time and return page by page; shorter chunks spend more on calls.
+_CHUNK = 10_000
 
 
 @dataclass
@@ -50,9 +58,20 @@ class Piece:
     terms: Callable[..., Terms]  # (eta, *, curvature, surrogate) -> Terms
     formula: Hashable = None
 
-    def row_curvature(
-        self, eta: Array, rows: slice, surrogate: bool
-    ) -> tuple[list[tuple[int, int]], list[Array]]:
+    def value(self, eta: Array) -> tuple[float, Array]:
+        """Return the weighted loss and its gradient (t, n)."""
+        total, gradient = 0.0, np.empty_like(eta)
+        for rows in self._chunks():
+            terms = self.terms(eta[:, rows], curvature=False)
+            total += float(self.weight[rows] @ terms.loss)
+            np.multiply(terms.gradient, self.weight[rows], out=gradient[:, rows])
+        return total, gradient
+
+    def _chunks(self) -> list[slice]:
+        n_rows = len(self.weight)
+        return [slice(s, s + _CHUNK) for s in range(0, n_rows, _CHUNK)]
+
+    def row_curvature(self, eta: Array, rows: slice, surrogate: bool) -> Curvature:
         """Return pairs of boundaries and their weighted curvatures on some rows."""
         with np.errstate(all="ignore"):
             terms = self.terms(
@@ -62,6 +81,13 @@ class Piece:
             bends = [weight * bend for bend in terms.curvature]
         start = self.touched.start
         return [(start + k, start + j) for k, j in terms.pairs], bends
+
+    def curvature(self, eta: Array, surrogate: bool) -> Curvature:
+        """Return the same on all rows."""
+        parts = [self.row_curvature(eta, rows, surrogate) for rows in self._chunks()]
+        pairs = parts[0][0] if parts else []
+        bends = zip(*(some for _, some in parts), strict=True)
+        return pairs, [np.concatenate(bend) for bend in bends]
 
 
 @dataclass
@@ -100,15 +126,13 @@ def group_pieces(pieces: list[Piece]) -> list[Group]:
 
 def _joint_curvature(
     pieces: list[Piece], groups: list[Group], etas: list[Array], surrogate: bool
-) -> dict[int, tuple[list[tuple[int, int]], list[Array]]]:
+) -> dict[int, Curvature]:
     """Return row curvatures of the pieces that share their formula with others."""
     out = {}
     for group in groups:
         if len(group.members) == 1:
             continue
-        pairs, bends = group.joined.row_curvature(
-            group.join(etas), slice(None), surrogate
-        )
+        pairs, bends = group.joined.curvature(group.join(etas), surrogate)
         for i, span in zip(group.members, group.spans, strict=True):
             shift = pieces[i].touched.start - group.joined.touched.start
             own = [(k + shift, j + shift) for k, j in pairs]
@@ -153,10 +177,11 @@ def explicit_hessian(
     m = len(mask)
     split_index, shared_index = _split_and_shared(mask)
     s, q = len(split_index), len(shared_index)
-    split = np.zeros((m, m, s, s))
+    split: Blocks = {}
     mixed = np.zeros((m, s, q))
     common = np.zeros((q, q))
     joint = _joint_curvature(pieces, groups, etas, surrogate)
+    scratch = Scratch()
     for i, (piece, matrix, eta) in enumerate(zip(pieces, view, etas, strict=True)):
         for rows in row_chunks(matrix):
             if i in joint:
@@ -168,9 +193,14 @@ def explicit_hessian(
             # cache, and count as another design.
             part = matrix[rows] if len(curvature[0]) < matrix.shape[0] else matrix
             left = take_columns(part, split_index) if s < mask.shape[1] else part
-            for (k, j), bend in zip(pairs, curvature, strict=True):
+            for pair, bend in zip(pairs, curvature, strict=True):
                 # A lone split column is the intercept: ones.
-                split[k, j] += bend.sum() if s == 1 else weighted_gram(left, bend)
+                gram = (
+                    np.full((1, 1), bend.sum())
+                    if s == 1
+                    else weighted_gram(left, bend, scratch)
+                )
+                split[pair] = split[pair] + gram if pair in split else gram
             if not q:
                 continue
             right = take_columns(part, shared_index)
@@ -181,7 +211,7 @@ def explicit_hessian(
                 else:
                     mixed[k] += weighted_cross(left, right, bend)
             shift = np.sum(list(by_boundary.values()), axis=0)
-            common += weighted_gram(right, shift)
+            common += weighted_gram(right, shift, scratch)
     return _assemble(split, mixed, common, mask, split_index, shared_index)
 
 
@@ -196,8 +226,30 @@ def _boundary_sums(
     return sums
 
 
+def _accumulate_blocks(blocks: Blocks, m: int, s: int) -> Array:
+    """Move blocks to difference coordinates, (m s, m s).
+
+    Block (k, j) becomes the sum of all blocks from there on along both axes. Most
+    families have blocks next to the diagonal alone, so this visits the ones there are
+    and writes the result once.
+    """
+    full = np.empty((m, s, m, s))
+    above = np.zeros((m, s, s))  # row k of the result, from its diagonal on
+    corner = np.zeros((s, s))
+    for k in range(m - 1, -1, -1):
+        for j in range(k + 1, m):
+            if (k, j) in blocks:
+                above[k + 1 : j + 1] += blocks[k, j]
+                corner += 2.0 * blocks[k, j]
+        corner += blocks.get((k, k), 0.0)
+        above[k] = corner
+        full[k, :, k:] = above[k:].swapaxes(0, 1)
+        full[k + 1 :, :, k] = above[k + 1 :]
+    return full.reshape(m * s, m * s)
+
+
 def _assemble(
-    split: Array,
+    split: Blocks,
     mixed: Array,
     common: Array,
     mask: Mask,
@@ -205,15 +257,11 @@ def _assemble(
     shared_index: NDArray[np.intp],
 ) -> Array:
     """Move the blocks to difference coordinates and order them as the mask."""
-    m, _, s, _ = split.shape
-    lower = np.tril_indices(m, -1)
-    split[lower] = split[lower[1], lower[0]]  # Gram blocks are symmetric themselves
-    accumulate_from_above(split)
-    accumulate_from_above(split.swapaxes(0, 1))
+    m, s, _ = mixed.shape
+    flat = _accumulate_blocks(split, m, s)
     accumulate_from_above(mixed)
     chosen = np.flatnonzero(mask[:, split_index])
     n_chosen, q = len(chosen), len(shared_index)
-    flat = split.transpose(0, 2, 1, 3).reshape(m * s, m * s)
     if not q:  # already in the order of the mask
         return flat if n_chosen == len(flat) else flat[np.ix_(chosen, chosen)]
     full = np.empty((n_chosen + q, n_chosen + q))
@@ -244,7 +292,7 @@ def implicit_hessian(
     One product costs as much as one gradient.
     """
     curvatures = [
-        piece.row_curvature(eta, slice(None), surrogate)
+        piece.curvature(eta, surrogate)
         for piece, eta in zip(likelihood.pieces, etas, strict=True)
     ]
 
@@ -282,7 +330,7 @@ def _bend_rows(
 
 def _diagonal(
     pieces: list[Piece],
-    curvatures: list[tuple[list[tuple[int, int]], list[Array]]],
+    curvatures: list[Curvature],
     view: list[Matrix],
     mask: Mask,
 ) -> Array:

@@ -21,8 +21,10 @@ Matrix = Any
 # Rows handled at once where a scaled copy of the design is needed: small enough to
 # stay in cache, large enough for BLAS to run at full speed.
 CHUNK_ROWS = 2048
-# Up to this many products of matrix and vector are faster than one thin matrix product.
+# Up to this many products of matrix and vector are faster than one thin matrix product,
+# if the matrix has so many entries that the calls themselves do not count.
 _FEW_ROWS = 3
+_MANY_ENTRIES = 50_000
 _EPS = np.finfo(np.float64).eps
 
 
@@ -163,7 +165,7 @@ def linear_predictors(matrix: Matrix, beta: Array) -> Array:
     """Return ``beta @ matrix.T`` as a contiguous (t, n) array."""
     if sparse.issparse(matrix):
         return np.ascontiguousarray((matrix @ beta.T).T)
-    if len(beta) <= _FEW_ROWS:
+    if len(beta) <= _FEW_ROWS and matrix.size > _MANY_ENTRIES:
         return np.array([matrix @ row for row in beta])
     return beta @ matrix.T
 
@@ -172,12 +174,31 @@ def project(matrix: Matrix, gradient: Array) -> Array:
     """Return ``gradient @ matrix``, (t, n) times (n, q)."""
     if sparse.issparse(matrix):
         return np.asarray((matrix.T @ gradient.T).T)
-    if len(gradient) <= _FEW_ROWS:
+    if len(gradient) <= _FEW_ROWS and matrix.size > _MANY_ENTRIES:
         return np.array([row @ matrix for row in gradient])
     return gradient @ matrix
 
 
-def weighted_gram(matrix: Matrix, weight: Array) -> Array:
+class Scratch:
+    """Memory for scaled copies of some rows, used again and again.
+
+    The memory of a fresh copy could come from the system each time, page by page.
+    """
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0)
+
+    def scaled(self, matrix: Array, weight: Array) -> Array:
+        """Return the rows of a matrix times weights, valid until the next call."""
+        if self._memory.size < matrix.size:
+            self._memory = np.empty(matrix.size)
+        out = self._memory[: matrix.size].reshape(matrix.shape)
+        return np.multiply(matrix, weight[:, None], out=out)
+
+
+def weighted_gram(
+    matrix: Matrix, weight: Array, scratch: Scratch | None = None
+) -> Array:
     """Return the symmetric ``matrix.T @ diag(weight) @ matrix`` as a dense array.
 
     Weights of one sign are split as square roots, which lets BLAS use its symmetric
@@ -185,12 +206,13 @@ def weighted_gram(matrix: Matrix, weight: Array) -> Array:
     """
     if sparse.issparse(matrix):
         return (matrix.T @ sparse.diags_array(weight) @ matrix).toarray()
+    scratch = scratch or Scratch()
     if weight.min(initial=0.0) >= 0.0:
-        root = np.sqrt(weight)[:, None] * matrix
+        root = scratch.scaled(matrix, np.sqrt(weight))
         return root.T @ root
     if weight.max(initial=0.0) > 0.0:
-        return matrix.T @ (weight[:, None] * matrix)
-    return -weighted_gram(matrix, -weight)
+        return matrix.T @ scratch.scaled(matrix, weight)
+    return -weighted_gram(matrix, -weight, scratch)
 
 
 def weighted_cross(left: Matrix, right: Matrix, weight: Array) -> Array:

@@ -9,26 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
+from statlearn.utils._axes import COLORS, GREY, INK
 from statlearn.utils._optional import require
 
 Array = NDArray[np.float64]
 
-# Ten colours that stay apart under the common forms of colour blindness, the first
-# ones most; the last ones also differ in lightness.
-FEATURE_COLORS = (
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-    "#332288",
-    "#882255",
-    "#117733",
-    "#999933",
-)
-GREY = "#b8b8b8"
-INK = "#404040"
 _FULL: Any = "-"
 _EQUAL: Any = (0, (3, 1.6))
 _MAX_COLUMNS = 4
@@ -82,18 +67,6 @@ def given_panels(ax: Any, count: int) -> NDArray[Any]:
     return panels
 
 
-def given_axes(ax: Any) -> Any:
-    """Return the axes of the caller if it is a single one."""
-    axes = require("matplotlib.axes", "plot", "OrdinalProbabilityDisplay.plot").Axes
-    if not isinstance(ax, axes):
-        raise ValueError(
-            f"The 'ax' parameter of OrdinalProbabilityDisplay.plot must be one Axes. "
-            f"Got {type(ax).__name__}; pass one element of it, or ax=None for a new "
-            f"figure."
-        )
-    return ax
-
-
 def label_panels(panels: NDArray[Any], x: str, y: str, *, own: bool) -> None:
     """Name the axes; in a figure of ours only those at the left and at the bottom."""
     columns = _columns(len(panels))
@@ -129,7 +102,7 @@ def draw_slopes(
     options : keywords of `Axes.plot`
     """
     panel.axhline(0.0, color=INK, linewidth=0.8, zorder=1.5)
-    color = {j: FEATURE_COLORS[i % len(FEATURE_COLORS)] for i, j in enumerate(named)}
+    color = {j: COLORS[i % len(COLORS)] for i, j in enumerate(named)}
     lines = []
     for j in range(slopes.shape[1]):
         style = {

@@ -16,17 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from statlearn.utils._tables import number, probability, text_table
+from statlearn.utils._wald import NOT_COMPUTED, NOT_DETERMINED, normal_pvalue
+
 from ._design import Matrix, project, row_chunks
 from ._families import Cumulative, Family, OrdinalModel
 from ._inference import Covariance, Layout
-from ._summary import (
-    NOT_COMPUTED,
-    NOT_DETERMINED,
-    normal_pvalue,
-    number,
-    probability,
-    text_table,
-)
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -120,17 +120,19 @@ class Cumulative(Family):
             loss, slope, bend = link.one_sided(sign * eta[0])
             bend = slope * slope if surrogate else bend
             return Terms(loss, sign * slope[None], ((0, 0),), (bend,))
-        loss, g_b, g_a, h_bb, h_ab, h_aa = self._interval(eta, surrogate)
-        return Terms(
-            loss, np.stack((g_b, g_a)), ((0, 0), (0, 1), (1, 1)), (h_bb, h_ab, h_aa)
-        )
+        return self._interval(eta, curvature, surrogate)
 
-    def _interval(self, eta: Array, surrogate: bool) -> tuple[Array, ...]:
+    def _interval(self, eta: Array, curvature: bool, surrogate: bool) -> Terms:
         lower, upper = eta
-        loss, g_a, g_b, h_aa, h_ab, h_bb = self.link.interval(upper, lower)
+        loss, g_a, g_b, *bends = self.link.interval(upper, lower, curvature)
+        loss = np.where(upper > lower, loss, np.inf)
+        gradient = np.stack((g_b, g_a))
+        if not curvature:
+            return Terms(loss, gradient, (), ())
+        h_aa, h_ab, h_bb = bends
         if surrogate:  # outer product of scores, whose mean is the information
             h_aa, h_bb = g_a * g_a, g_b * g_b
-        return np.where(upper > lower, loss, np.inf), g_b, g_a, h_bb, h_ab, h_aa
+        return Terms(loss, gradient, ((0, 0), (0, 1), (1, 1)), (h_bb, h_ab, h_aa))
 
     def log_proba(self, eta: Array) -> Array:
         n_rows, m = eta.shape

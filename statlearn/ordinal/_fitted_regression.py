@@ -6,7 +6,6 @@ because the tests pose it again.
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 from typing import Any
 
@@ -15,7 +14,10 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from statlearn.utils._tables import facts
 from statlearn.utils._validation import read_sample_weight
+from statlearn.utils._wald import WaldTable, normal_interval, wald_table
+from statlearn.utils._warn import warn
 
 from ._base import OrdinalClassifierBase, TrainingData
 from ._brant import BrantTest, brant_test
@@ -37,7 +39,6 @@ from ._proportionality import (
     score_test,
 )
 from ._solver import Solution
-from ._summary import WaldTable, facts, normal_interval, wald_table
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -94,13 +95,12 @@ class FittedRegression(OrdinalClassifierBase):
 
     def _warn_unless_converged(self, solution: Solution) -> None:
         if not solution.converged:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} expected to reach tol={self.tol:g} within "
                 f"max_iter={self.max_iter} Newton steps. Got an optimality (KKT) "
                 f"violation of {solution.kkt:.3g}; increase max_iter or tol, or use "
                 f"penalty='l2'.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     # -- estimates ---------------------------------------------------------------

@@ -8,7 +8,6 @@ it has vanished at the fit, which stopped at coefficients that are merely large.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from statlearn.exceptions import CollinearityWarning, SeparationWarning
+from statlearn.utils._warn import warn
 
 from ._fusion import boundary_names
 from ._likelihood import boundary_slopes
@@ -78,13 +78,12 @@ def warn_if_not_identified(
     directions = null_directions(null_information(problem))
     if directions.dependent.size:
         columns = _named_columns(directions.dependent, mask)
-        warnings.warn(
+        warn(
             f"{caller} expected columns that are linearly independent next to every "
             f"boundary. Got a linear dependence that involves "
             f"{_listed(feature_names[columns])}; drop a column or use a penalty. "
             f"Predictions are unaffected, single coefficients are arbitrary.",
             CollinearityWarning,
-            stacklevel=5,
         )
     etas = problem.likelihood.predictors(solution.theta, problem.design.block)
     if max(np.abs(eta).max(initial=0.0) for eta in etas) < LARGE_PREDICTOR:
@@ -96,13 +95,12 @@ def warn_if_not_identified(
         culprits = _separated_names(
             problem, basis @ turn[:, vanished], feature_names, classes
         )
-        warnings.warn(
+        warn(
             f"{caller} expected overlapping classes. Got classes separated by "
             f"{culprits}, whose maximum-likelihood coefficients are infinite and were "
             f"stopped at large values; use a penalty, pool classes, or drop the "
             f"feature.",
             SeparationWarning,
-            stacklevel=5,
         )
 
 

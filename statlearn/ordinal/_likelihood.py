@@ -109,9 +109,8 @@ class Likelihood:
         gradients: list[Array] = [np.empty(0)] * len(etas)
         with np.errstate(all="ignore"):
             for group in self._groups:
-                terms = group.joined.terms(group.join(etas), curvature=False)
-                total += float(group.joined.weight @ terms.loss)
-                rows = terms.gradient * group.joined.weight
+                loss, rows = group.joined.value(group.join(etas))
+                total += loss
                 for i, span in zip(group.members, group.spans, strict=True):
                     gradients[i] = rows[:, span]
         return (total if np.isfinite(total) else np.inf), gradients

@@ -80,13 +80,16 @@ class Link:
         low = np.where(upper, self.reflected.log_cdf(-a), self.log_cdf(b))
         return high + np.log(-np.expm1(low - high))
 
-    def interval(
-        self, a: Array, b: Array
-    ) -> tuple[Array, Array, Array, Array, Array, Array]:
-        """Return ``-log(F(a) - F(b))`` and derivatives a, b, aa, ab, bb."""
+    def interval(self, a: Array, b: Array, curvature: bool = True) -> tuple[Array, ...]:
+        """Return ``-log(F(a) - F(b))`` and derivatives a, b; if asked also aa, ab, bb.
+
+        As everywhere in this class ``a > b``.
+        """
         log_pi = self.log_interval(a, b)
         u_a = np.exp(self.log_pdf(a) - log_pi)
         u_b = np.exp(self.log_pdf(b) - log_pi)
+        if not curvature:
+            return -log_pi, -u_a, u_b
         return (
             -log_pi,
             -u_a,
@@ -126,20 +129,20 @@ class Logit(Link):
         value = np.log(1.0 + e) + np.maximum(-t, 0.0)
         return value, -np.where(t >= 0, small, large), small * large
 
-    def interval(
-        self, a: Array, b: Array
-    ) -> tuple[Array, Array, Array, Array, Array, Array]:
+    def interval(self, a: Array, b: Array, curvature: bool = True) -> tuple[Array, ...]:
         # -log pi = softplus(-a) + softplus(b) - log(1 - exp(-(a - b))): the first two
         # terms separate, and only the last one couples a and b, through r.
         e_a, large_a, small_a = _logistic_parts(a)
         e_b, large_b, small_b = _logistic_parts(b)
         gap = np.expm1(b - a)  # exp(-d) - 1, in (-1, 0)
         q = -(1.0 + gap) / gap  # 1 / (exp(d) - 1)
-        r = -q / gap  # q (1 + q)
         value = np.log((1.0 + e_a) * (1.0 + e_b) / -gap)
         value += np.maximum(-a, 0.0) + np.maximum(b, 0.0)
         d_a = -np.where(a >= 0, small_a, large_a) - q
         d_b = np.where(b >= 0, large_b, small_b) + q
+        if not curvature:
+            return value, d_a, d_b
+        r = -q / gap  # q (1 + q)
         return value, d_a, d_b, small_a * large_a + r, -r, small_b * large_b + r
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from statlearn.utils._axes import axes_for
 from statlearn.utils._optional import require
 
 from . import _drawing as drawing
@@ -516,17 +517,12 @@ class OrdinalProbabilityDisplay:
         ValueError
             For an unknown kind, or more than one Axes.
         """
-        pyplot = require("matplotlib.pyplot", "plot", "OrdinalProbabilityDisplay.plot")
         if kind not in drawing.PROBABILITY_KINDS:
             raise ValueError(
                 f"The 'kind' parameter of OrdinalProbabilityDisplay.plot must be "
                 f"'area' or 'line'. Got {kind!r}; pass one of the two."
             )
-        self.ax_ = (
-            pyplot.subplots(layout="constrained")[1]
-            if ax is None
-            else drawing.given_axes(ax)
-        )
+        self.ax_ = axes_for(ax, "OrdinalProbabilityDisplay.plot")
         self.figure_ = self.ax_.figure
         colors = drawing.ordered_colors(len(self.classes))
         draw = drawing.PROBABILITY_KINDS[kind]

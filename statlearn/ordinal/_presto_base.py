@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from statlearn.utils._sklearn import Interval, StrOptions
 from statlearn.utils._validation import as_numbers
+from statlearn.utils._warn import warn
 
 from ._base import OrdinalClassifierBase, TrainingData
 from ._constrained import fit_without_crossing
@@ -99,13 +99,12 @@ class PrestoBase(OrdinalClassifierBase):
         ]
         if failed:
             alpha, worst = max(failed, key=lambda pair: pair[1].kkt)
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} expected to reach tol={self.tol:g} within "
                 f"max_iter={self.max_iter} Newton steps. Got an optimality violation "
                 f"of {worst.kkt:.3g} at alpha={alpha:.4g}; increase max_iter or tol, "
                 f"or use a larger alpha.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     def _as_classifier(self, **changes: Any) -> PrestoClassifier:

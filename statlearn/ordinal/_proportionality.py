@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, stats
 
+from statlearn.utils._tables import number, probability, text_table
+
 from ._design import row_chunks, weighted_gram
 from ._likelihood import Likelihood
 from ._problem import Problem
 from ._solver import Penalty, ProximalNewton, Solution
-from ._summary import number, probability, text_table
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -338,6 +339,9 @@ def _adjusted_score(study: Study) -> tuple[Array, Array, NDArray[np.intp]]:
     across = information[np.ix_(old, ~old)]
     lift = _generalised_inverse(inner) @ across
     adjusted = information[np.ix_(~old, ~old)] - across.T @ lift
+    # Where the data tell nothing about a slope, the difference is rounding.
+    unseen = np.abs(np.diag(adjusted)) <= _RANK * np.diag(information)[~old]
+    adjusted[unseen], adjusted[:, unseen] = 0.0, 0.0
     _, column = np.nonzero(wide)
     return score[~old] - lift.T @ score[old], adjusted, column[~old] - 1
 

@@ -48,7 +48,8 @@ class ExplicitHessian:
 
     def times(self, index: Index, move: Array) -> Array:
         """Return the product with a vector that is zero outside `index`."""
-        return self.matrix[:, index] @ move
+        # Rows instead of columns, by symmetry: they are contiguous.
+        return move @ self.matrix[index]
 
     def solve(self, index: Index, right: Array, tol: float) -> Array:
         """Solve exactly; raise `LinAlgError` if that is impossible.
@@ -56,12 +57,18 @@ class ExplicitHessian:
         Of the many solutions that dependent columns leave, the shortest is returned:
         rounding must not choose among them.
         """
-        part = self.matrix[np.ix_(index, index)]
-        # LAPACK itself: on small systems the wrappers take longer than the solve.
-        factor, info = linalg.lapack.dpotrf(part)
-        if info or (np.diag(factor) ** 2 <= _SINGULAR * np.diag(part)).any():
-            return _shortest_solution(part, right, tol)
+        part = self._part(index)
+        diagonal = part.diagonal().copy()
+        # LAPACK itself: on small systems the wrappers take longer than the solve. It
+        # counts along columns, so that it can overwrite the transpose.
+        factor, info = linalg.lapack.dpotrf(part.T, clean=False, overwrite_a=True)
+        if info or (np.diag(factor) ** 2 <= _SINGULAR * diagonal).any():
+            return _shortest_solution(self._part(index), right, tol)
         return linalg.lapack.dpotrs(factor, right)[0]
+
+    def _part(self, index: Index) -> Array:
+        # One lookup in the flat matrix is faster than one by rows and columns.
+        return self.matrix.ravel().take(index[:, None] * len(self.matrix) + index)
 
     def plus_diagonal(self, shift: Array, relative: float) -> ExplicitHessian:
         """Return the matrix with a larger diagonal."""

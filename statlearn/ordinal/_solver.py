@@ -35,6 +35,9 @@ _MAX_HALVINGS = 40
 _REUSE_FACTOR = 0.25
 # A Hessian may be computed on this many entries in advance of their being needed.
 _AHEAD_LIMIT = 1200
+# Columns with one slope for all boundaries are not worth Gram matrices of their own
+# up to this share of those with several.
+_FEW_SHARED = 0.25
 # With this share of the columns in play a copy of them is not worth its memory.
 _NEARLY_ALL = 0.7
 _ROUNDING = 64 * np.finfo(np.float64).eps
@@ -221,8 +224,12 @@ class ProximalNewton:
                 0.5 * alpha * self.penalty.l1_ratio * self.penalty.weight
             )
             # A column with slopes of its own at some boundary costs as much as one
-            # with slopes at all of them.
-            ahead |= (wanted | ahead)[1:].any(axis=0)
+            # with slopes at all of them, and so do a few with one slope for all.
+            split = (wanted | ahead)[1:].any(axis=0)
+            shared = (wanted | ahead)[0] & ~split
+            if shared.sum() <= _FEW_SHARED * split.sum():
+                split |= shared
+            ahead |= split
             ahead &= self.penalty.free
             if (wanted | ahead).sum() <= _AHEAD_LIMIT:
                 wanted = wanted | ahead
@@ -253,6 +260,10 @@ class ProximalNewton:
         for n_steps in range(budget + 1):
             gradient = self._working_gradient()
             kkt = self._working_violation(gradient, alpha)
+            if kkt > max(_REUSE_FACTOR * before, self.tol) or isinstance(
+                self._hessian, ImplicitHessian
+            ):
+                self._hessian = None
             if last is not None:
                 self._learn(gradient - last[0], self.theta[self._mask] - last[1])
             last = gradient, self.theta[self._mask]
@@ -260,10 +271,6 @@ class ProximalNewton:
                 return n_steps, True
             if n_steps == budget:
                 break
-            if kkt > _REUSE_FACTOR * before or isinstance(
-                self._hessian, ImplicitHessian
-            ):
-                self._hessian = None
             before = kkt
             if not self._step(gradient, alpha, kkt):
                 return n_steps + 1, False

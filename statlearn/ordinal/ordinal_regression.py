@@ -8,7 +8,6 @@ turns curvature into covariances, and what can be asked of a fit is in
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from statlearn.exceptions import StatlearnWarning
 from statlearn.utils._sklearn import Interval, StrOptions, fit_context
+from statlearn.utils._warn import warn
 
 from ._base import TrainingData
 from ._columns import warn_of_constant_columns
@@ -273,13 +273,12 @@ class OrdinalRegression(FittedRegression):
             ridge = problem.penalty.l2(self._strength())[problem.penalty.free]
         information = fitted_information(problem, ridge)
         if information is None:
-            warnings.warn(
+            warn(
                 f"{caller} expected at most {MAX_PARAMETERS} parameters for standard "
                 f"errors. Got {problem.penalty.free.sum()}, so cov_ is None and bse_ "
                 f"is NaN; predictions are unaffected. Use fewer columns or "
                 f"PrestoClassifier.",
                 StatlearnWarning,
-                stacklevel=4,
             )
         if ridge is None:
             warn_of_constant_columns(problem.design.constant, names, caller)

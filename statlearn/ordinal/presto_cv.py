@@ -18,6 +18,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from statlearn.exceptions import RareClassWarning
 from statlearn.utils._sklearn import Interval, StrOptions, fit_context
+from statlearn.utils._warn import warn
 
 from ._base import TrainingData
 from ._path import descending_alphas, path_coefficients, run_path
@@ -305,12 +306,11 @@ class PrestoClassifierCV(PrestoBase):
                 f"{self.classes_.tolist()[code]!r} (in {count} of {len(folds)})"
                 for code, count in sorted(absent.items())
             )
-            warnings.warn(
+            warn(
                 f"PrestoClassifierCV expected every class in the training part of each "
                 f"fold. Got folds without class {listed}, which score it with "
                 f"probability 0; use fewer folds or pool it with its neighbour.",
                 RareClassWarning,
-                stacklevel=5,
             )
 
     def _cross_validate(

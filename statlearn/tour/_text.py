@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-_GAP = "  "
+from statlearn.utils._tables import GAP, aligned
+
 _NARROWEST = 10
 
 
@@ -15,7 +16,7 @@ def text_table(
     """Lay out a table within a width; long cells are wrapped."""
     lines = [list(header), *[list(row) for row in rows]]
     widths = _column_widths(lines, width)
-    rule = _GAP.join("-" * w for w in widths)
+    rule = GAP.join("-" * w for w in widths)
     blocks = [_row(line, widths) for line in lines]
     between = "\n\n" if any("\n" in block for block in blocks[1:]) else "\n"
     return f"{blocks[0]}\n{rule}\n{between.join(blocks[1:])}"
@@ -29,7 +30,7 @@ def _column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int]:
     columns = list(zip(*lines, strict=True))
     widths = [max(_longest(cell, "\n") for cell in column) for column in columns]
     words = [max(_longest(cell, None) for cell in column) for column in columns]
-    room = width - len(_GAP) * (len(widths) - 1)
+    room = width - len(GAP) * (len(widths) - 1)
     while sum(widths) > room and max(widths) > _NARROWEST:
         loose = [w if w > word else 0 for w, word in zip(widths, words, strict=True)]
         candidates = loose if any(loose) else widths
@@ -48,7 +49,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     height = max(len(column) for column in columns)
     padded = [column + [""] * (height - len(column)) for column in columns]
     return "\n".join(
-        _GAP.join(part.ljust(w) for part, w in zip(parts, widths, strict=True)).rstrip()
+        aligned(parts, widths, n_left=len(parts)).rstrip()
         for parts in zip(*padded, strict=True)
     )
 

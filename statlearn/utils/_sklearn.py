@@ -9,7 +9,9 @@ from contextlib import AbstractContextManager, nullcontext
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import _safe_indexing as take_rows
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
     StrOptions,
 )
@@ -18,11 +20,13 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
     "CallbackSupportMixin",
+    "HasMethods",
     "Interval",
     "StrOptions",
     "blas_threads_for",
     "check_sample_weight",
     "fit_context",
+    "take_rows",
 ]
 
 # Below this many elements a product is over before a second thread has woken up.

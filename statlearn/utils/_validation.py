@@ -6,7 +6,6 @@ turns an ordered categorical into objects and thereby sorts its categories by al
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from statlearn.exceptions import EmptyClassWarning, LabelOrderWarning
 
 from ._sklearn import check_sample_weight
+from ._warn import warn
 
 
 def ordered_categories(y: Any) -> NDArray[Any] | None:
@@ -80,12 +80,11 @@ def encode_ordered_labels(
         return _encode_against(labels, declared, caller)
     classes, codes = np.unique(labels, return_inverse=True)
     if classes.dtype.kind in "OUST" and len(classes) > 2:
-        warnings.warn(
+        warn(
             f"{caller} expected labels with an order (numbers, an ordered categorical, "
             f"or categories=...). Got strings, now ordered alphabetically as "
             f"{_join(classes)}; pass categories=[...] to state their order.",
             LabelOrderWarning,
-            stacklevel=5,
         )
     return classes, codes
 
@@ -246,12 +245,11 @@ def require_two_classes(
             f"{found}; provide rows of another class."
         )
     if not present.all():
-        warnings.warn(
+        warn(
             f"{caller} expected rows of every class. Got none with positive weight of "
             f"{_join(classes[~present])}, which will have probability 0; pool "
             f"neighbouring classes or drop these from categories if that is not meant.",
             EmptyClassWarning,
-            stacklevel=5,
         )
 
 

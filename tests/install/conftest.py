@@ -14,7 +14,7 @@ core = [
     for module in pkgutil.walk_packages(statlearn.__path__, "statlearn.")
     if not module.name.startswith(("statlearn.neural", "statlearn.__main__"))
 ]
-assert "statlearn.ordinal" in core
+assert {"statlearn.ordinal", "statlearn.weights"} <= set(core)
 for name in core:
     importlib.import_module(name)
 """

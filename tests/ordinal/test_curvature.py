@@ -101,6 +101,20 @@ def test_rows_are_chunked_without_changing_the_sum(monkeypatch):
     assert_allclose(likelihood.hessian(etas, design.block, mask), whole, atol=1e-14)
 
 
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+def test_losses_are_chunked_without_changing_the_sum(family, monkeypatch):
+    design, likelihood, theta = posed(family, "logit")
+    loss, gradient, etas = gradient_at(design, likelihood, theta)
+    mask = np.ones(theta.shape, dtype=bool)
+    hessian = likelihood.hessian(etas, design.block, mask)
+    monkeypatch.setattr(_curvature, "_CHUNK", 7)
+    again, gradient_again, _ = gradient_at(design, likelihood, theta)
+    assert_allclose(again, loss, rtol=1e-13)
+    assert_allclose(gradient_again, gradient, atol=1e-14)
+    chunked = likelihood.hessian(etas, design.block, mask)
+    assert_allclose(chunked, hessian, atol=1e-14)
+
+
 def test_differences_and_boundaries_are_inverse():
     beta = np.random.default_rng(0).normal(size=(4, 3))
     assert_allclose(boundary_slopes(differences(beta)), beta)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from statlearn.ordinal._links import LINKS
@@ -74,6 +74,14 @@ def test_interval_derivatives_match_differences(name, gap):
     assert_allclose(h_aa / scale, by_a[1] / scale, atol=2e-5)
     assert_allclose(h_ab / scale, by_a[2] / scale, atol=2e-5)
     assert_allclose(h_bb / scale, by_b[2] / scale, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_interval_is_the_same_without_curvature(name):
+    full = LINKS[name].interval(GRID + 0.5, GRID)
+    short = LINKS[name].interval(GRID + 0.5, GRID, curvature=False)
+    assert len(short) == 3
+    assert_array_equal(short, full[:3])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ET
 import matplotlib.pyplot as pyplot
 import pytest
 
-from statlearn.ordinal._drawing import FEATURE_COLORS
 from statlearn.tour import Figure
 from statlearn.tour._svg import INK, SERIES, render
+from statlearn.utils._axes import COLORS
 
 
 def draw_everything(canvas):
@@ -83,4 +83,4 @@ def test_a_figure_of_its_own_is_taken_and_closed():
 
 def test_the_page_draws_in_the_colours_of_the_displays():
     # Two lists, because listing the methods must not load the estimators.
-    assert SERIES == FEATURE_COLORS
+    assert SERIES == COLORS

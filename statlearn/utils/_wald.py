@@ -1,8 +1,7 @@
-"""Text tables of fitted models and tests, all in one format."""
+"""The table of estimates and tests of a fitted model, and its arithmetic."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,77 +10,12 @@ from numpy.typing import NDArray
 from scipy import special
 
 from statlearn.utils._optional import require
+from statlearn.utils._tables import number, probability, text_table
 
 Array = NDArray[np.float64]
 
 NOT_DETERMINED = "inf: not determined by the data (separated or dependent columns)"
-NOT_COMPUTED = "-: not computed for so many parameters"
-_GAP = "  "
-
-
-def number(value: float, digits: int = 4) -> str:
-    """Write a number with fixed decimals, or in scientific form where they mislead."""
-    if np.isnan(value):
-        return "-"
-    if np.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    if value != 0.0 and not 10.0**-digits <= abs(value) < 1e6:
-        return f"{value:.{digits - 1}e}"
-    return f"{value:.{digits}f}"
-
-
-def probability(value: float) -> str:
-    """Write a p-value."""
-    if np.isnan(value):
-        return "-"
-    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
-
-
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Align rows below a header, the first column to the left.
-
-    Parameters
-    ----------
-    header : sequence of str
-    rows : sequence of sequences of str
-        As long as the header.
-    """
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [_aligned(header, widths)]
-    lines.append("-" * len(lines[0]))
-    lines.extend(_aligned(row, widths) for row in rows)
-    return "\n".join(lines)
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = (
-        cell.ljust(width) if not position else cell.rjust(width)
-        for position, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    )
-    return _GAP.join([first, *others])
-
-
-def facts(pairs: Sequence[tuple[str, str]]) -> str:
-    """Set names and values in two columns of pairs.
-
-    Parameters
-    ----------
-    pairs : sequence of (name, value)
-        Read down the first column, then down the second.
-    """
-    half = (len(pairs) + 1) // 2
-    columns = [pairs[:half], pairs[half:]]
-    blocks = []
-    for column in columns:
-        name = max((len(left) for left, _ in column), default=0)
-        value = max((len(right) for _, right in column), default=0)
-        blocks.append(
-            [f"{left.ljust(name)}{_GAP}{right.rjust(value)}" for left, right in column]
-        )
-    blocks[1] += [""] * (half - len(blocks[1]))
-    return "\n".join(
-        f"{left}{_GAP * 2}{right}".rstrip() for left, right in zip(*blocks, strict=True)
-    )
+NOT_COMPUTED = "-: not computed (too many parameters, or no residual spread)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +25,9 @@ class WaldTable:
     Attributes
     ----------
     names : ndarray of shape (n_params,)
-        Names of the parameters: thresholds, then slopes.
+        Names of the parameters: intercept or thresholds, then slopes.
     estimate : ndarray of shape (n_params,)
-        Maximum-likelihood estimates, or penalised ones.
+        The estimates.
     bse : ndarray of shape (n_params,)
         Standard errors; ``inf`` for what the data do not determine.
     statistic : ndarray of shape (n_params,)

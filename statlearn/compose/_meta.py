@@ -1,0 +1,277 @@
+"""What estimators that weigh the rows of another one have in common."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import get_config
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import column_or_1d, get_tags
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    get_routing_for_object,
+    process_routing,
+)
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from statlearn.utils._sklearn import CallbackSupportMixin
+from statlearn.utils._validation import read_sample_weight
+
+Array = NDArray[np.float64]
+
+
+def estimator_has(name: str) -> Callable[[Any], bool]:
+    """Return the condition that the estimator inside has a method."""
+
+    def check(self: Any) -> bool:
+        # Raises the AttributeError of the estimator, which says why.
+        getattr(getattr(self, "estimator_", self.estimator), name)
+        return True
+
+    return check
+
+
+def weight_keyword(estimator: Any) -> str | None:
+    """Return the keyword by which the ``fit`` of an estimator takes weights.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    keyword : str or None
+        ``"sample_weight"``, with the names of steps before it for a pipeline without
+        metadata routing; None if the estimator takes no weights.
+    """
+    if has_fit_parameter(estimator, "sample_weight"):
+        return "sample_weight"
+    if get_config()["enable_metadata_routing"]:
+        routing = get_routing_for_object(estimator)
+        return "sample_weight" if routing.consumes("fit", ["sample_weight"]) else None
+    if isinstance(estimator, Pipeline):
+        name, last = estimator.steps[-1]
+        keyword = weight_keyword(last) if hasattr(last, "fit") else None
+        return f"{name}__{keyword}" if keyword else None
+    parameters = inspect.signature(estimator.fit).parameters.values()
+    forwards = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return "sample_weight" if forwards else None
+
+
+class RowWeighter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+    """Base of the estimators that fit another one with weights of their own.
+
+    A subclass has a parameter ``estimator`` and sets ``estimator_`` in ``fit``.
+    """
+
+    estimator: Any
+    estimator_: Any
+    # What the fitted estimator may know about its training data.
+    _learnt: ClassVar[tuple[str, ...]] = (
+        "classes_",
+        "n_features_in_",
+        "feature_names_in_",
+    )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = deepcopy(get_tags(self.estimator))
+        tags.estimator_type = inner.estimator_type
+        tags.classifier_tags = inner.classifier_tags
+        tags.regressor_tags = inner.regressor_tags
+        tags.input_tags = inner.input_tags
+        tags.target_tags = inner.target_tags
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = False
+        tags.non_deterministic = inner.non_deterministic
+        tags.no_validation = inner.no_validation
+        return tags
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return what this estimator and the one inside ask of metadata.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Requests of `fit`; those of the estimator inside are handed on to it.
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return router.add(estimator=self.estimator, method_mapping=mapping)
+
+    # -- fitting ----------------------------------------------------------------
+
+    def _read_target(self, y: Any) -> tuple[NDArray[Any], Any]:
+        """Return the target as an array (n,), and as the estimator gets it."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                f"None; pass one target for each row of X."
+            )
+        labels = column_or_1d(y, warn=True)
+        # An ordered categorical must reach the estimator as it is.
+        return labels, y if getattr(y, "ndim", 1) == 1 else labels
+
+    def _read_base(self, sample_weight: Any, labels: NDArray[Any]) -> Array | None:
+        if sample_weight is None:
+            return None
+        return read_sample_weight(sample_weight, labels, type(self).__name__)
+
+    def _weight_keyword(self) -> str:
+        keyword = weight_keyword(self.estimator)
+        if keyword is None:
+            raise TypeError(
+                f"The 'estimator' of {type(self).__name__} must accept sample_weight "
+                f"in fit. Got {type(self.estimator).__name__}, which does not; choose "
+                f"an estimator that does, or, if it hands weights on to another one "
+                f"and metadata routing is enabled, call "
+                f"set_fit_request(sample_weight=True) on the latter."
+            )
+        return keyword
+
+    def _inner_params(self, fit_params: dict[str, Any]) -> dict[str, Any]:
+        """Return the metadata for the ``fit`` of the estimator inside."""
+        if not fit_params or not get_config()["enable_metadata_routing"]:
+            return fit_params
+        params = dict(process_routing(self, "fit", **fit_params)["estimator"]["fit"])
+        if "sample_weight" in params:
+            raise TypeError(
+                f"The weights of {type(self.estimator).__name__} must come from "
+                f"{type(self).__name__}. Got sample_weight by an alias; pass them as "
+                f"the sample_weight of {type(self).__name__} instead."
+            )
+        return params
+
+    def _fit_inner(
+        self,
+        X: Any,
+        y: Any,
+        weight: Array | None,
+        keyword: str,
+        params: dict,
+        task: Any,
+    ) -> Any:
+        """Return a fitted clone of the estimator."""
+        estimator = clone(self.estimator)
+        extra = params if weight is None else {**params, keyword: weight}
+        task.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        if hasattr(estimator, "set_callbacks"):
+            with task.propagate_callback_context(estimator):
+                estimator.fit(X, y, **extra)
+        else:
+            estimator.fit(X, y, **extra)
+        return estimator
+
+    def _adopt(self, estimator: Any) -> None:
+        """Store a fitted estimator and what it has learnt about the data."""
+        for name in (*self._learnt, "estimator_"):
+            self.__dict__.pop(name, None)
+        self.__dict__ |= self._state_of(estimator)
+
+    def _state_of(self, estimator: Any) -> dict[str, Any]:
+        learnt = {
+            name: getattr(estimator, name)
+            for name in self._learnt
+            if hasattr(estimator, name)
+        }
+        return {"estimator_": estimator, **learnt}
+
+    # -- predicting -------------------------------------------------------------
+
+    @available_if(estimator_has("predict"))
+    def predict(self, X: Any) -> Any:
+        """Return predictions of the fitted estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict, handed on as they are.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Its predictions.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict(X)
+
+    @available_if(estimator_has("predict_proba"))
+    def predict_proba(self, X: Any) -> Any:
+        """Return class probabilities of the fitted estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Columns as in `classes_`.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(X)
+
+    @available_if(estimator_has("predict_log_proba"))
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return log probabilities of the fitted estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Columns as in `classes_`.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_log_proba(X)
+
+    @available_if(estimator_has("decision_function"))
+    def decision_function(self, X: Any) -> Any:
+        """Return the decision function of the fitted estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            As the estimator gives it.
+        """
+        check_is_fitted(self)
+        return self.estimator_.decision_function(X)
+
+    @available_if(estimator_has("score"))
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the score of the fitted estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+        y : array-like of shape (n_samples,)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the score.
+
+        Returns
+        -------
+        score : float
+            R² or accuracy, as a rule.
+        """
+        check_is_fitted(self)
+        extra = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self.estimator_.score(X, y, **extra)

@@ -1,0 +1,174 @@
+"""Weights of rows from what a fitted estimator makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from statlearn.compose._losses import Loss, Seen, look
+from statlearn.exceptions import ExactFitWarning
+from statlearn.utils._scale import mad
+from statlearn.utils._sklearn import take_rows
+from statlearn.utils._warn import warn
+
+Array = NDArray[np.float64]
+
+# Weights that move by less than this share of the largest have stopped.
+_STILL = 1e-8
+# Residuals below this share of the size of y are zero up to rounding.
+_ZERO = 1e-12
+
+
+def parts(rule: Any) -> Iterator[Any]:
+    """Yield the rules that a rule is made of, itself if it is no chain."""
+    inner = getattr(rule, "rules", None)
+    if inner is None:
+        yield rule
+        return
+    for part in inner:
+        yield from parts(part)
+
+
+def kind_of(rule: Any) -> str:
+    """Return the evidence that a rule looks at; plain functions look at losses."""
+    return getattr(rule, "evidence_kind", "loss")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows to fit to.
+
+    Attributes
+    ----------
+    X : table of n rows
+    y : array-like of shape (n,)
+        Target as the estimator gets it.
+    labels : ndarray of shape (n,)
+        Target as an array.
+    base : ndarray of shape (n,) or None
+        Base weights.
+    groups : ndarray of shape (n,) or None
+    """
+
+    X: Any
+    y: Any
+    labels: NDArray[Any]
+    base: Array | None
+    groups: NDArray[Any] | None
+
+    def weight(self) -> Array:
+        """Return the base weights, or ones."""
+        return np.ones(len(self.labels)) if self.base is None else self.base
+
+    def take(self, which: NDArray[np.intp]) -> Rows:
+        """Return some of the rows."""
+        labels = self.labels[which]
+        base = None if self.base is None else self.base[which]
+        groups = None if self.groups is None else self.groups[which]
+        return Rows(take_rows(self.X, which), labels, labels, base, groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Weigher:
+    """A rule, and how it is shown the rows.
+
+    Attributes
+    ----------
+    rule : callable
+    loss : "auto" or callable
+    classifier : bool
+    caller : str
+        For messages.
+    """
+
+    rule: Any
+    loss: str | Loss
+    classifier: bool
+    caller: str
+
+    def check(self, groups: Any) -> None:
+        """Say so if the rule cannot be shown what it looks at."""
+        if kind_of(self.rule) == "residual" and self.classifier:
+            raise ValueError(
+                f"The 'weighting' of {self.caller} must be a rule on losses or groups "
+                f"for a classifier. Got {self.rule}, a rule on residuals; pass for "
+                f"example 'linupper' or 'trimmed'."
+            )
+        if groups is None and self._wants_groups() and not self.classifier:
+            raise ValueError(
+                f"The 'groups' of {self.caller} must be given to fit for {self.rule}. "
+                f"Got None; pass one label for each row."
+            )
+
+    def _wants_groups(self) -> bool:
+        return any(kind_of(part) == "group" for part in parts(self.rule))
+
+    @property
+    def warmup(self) -> int:
+        """Steps in which the rule may give other weights than later."""
+        return max(int(getattr(part, "warmup", 0)) for part in parts(self.rule))
+
+    @property
+    def damped(self) -> bool:
+        """Whether old and new weights are averaged.
+
+        Weights that follow losses can chase the model for ever; those that follow
+        residuals are steps of a descent, those of groups do not move.
+        """
+        return kind_of(self.rule) == "loss"
+
+    def look(self, estimator: Any, rows: Rows) -> Seen:
+        """Return losses and residuals of rows under a fitted estimator."""
+        return look(
+            estimator, rows.X, rows.labels, self.loss, classifier=self.classifier
+        )
+
+    def weigh(self, seen: Seen, rows: Rows, step: int) -> Array:
+        """Return weights whose total is that of the base weights.
+
+        Parameters
+        ----------
+        seen : Seen
+        rows : Rows
+        step : int
+            Rounds since the warm-up.
+        """
+        kind, base, groups = kind_of(self.rule), rows.base, rows.groups
+        if groups is None and self._wants_groups():
+            groups = rows.labels
+        evidence = seen.losses
+        if kind == "weight":
+            evidence = rows.weight()
+        elif seen.residuals is not None and kind == "residual":
+            scale = mad(seen.residuals, base)
+            zero = _ZERO * float(np.abs(rows.labels).max(initial=0.0))
+            if scale <= zero:
+                return self._on_the_fit(np.abs(seen.residuals) <= zero, rows.weight())
+            evidence = seen.residuals / scale
+        weight = self.rule(evidence, groups=groups, base_weight=base, step=step)
+        return np.asarray(weight, dtype=np.float64)
+
+    def _on_the_fit(self, kept: NDArray[np.bool_], base: Array) -> Array:
+        share = float(base[kept].sum() / base.sum())
+        warn(
+            f"{self.caller} expected residuals with a scale above zero. Got "
+            f"{share:.0%} of the weight fitted exactly, so these rows keep their "
+            f"weight and others have none; use a rule on losses, or an estimator that "
+            f"fits less closely.",
+            ExactFitWarning,
+        )
+        return np.where(kept, base, 0.0) / share
+
+
+def unchanged(new: Array, old: Array) -> bool:
+    """Tell whether weights have stopped changing."""
+    return bool(np.abs(new - old).max() <= _STILL * old.max())
+
+
+def mean_loss(seen: Seen, base: Array | None) -> float:
+    """Return the mean loss under the base weights."""
+    return float(np.average(seen.losses, weights=base))

@@ -1,0 +1,456 @@
+"""Rules that choose rows by how well they are fitted.
+
+Trimming and self-paced learning keep the rows that are fitted well and drop the others;
+focal weights do the opposite, smoothly.
+"""
+
+from __future__ import annotations
+
+from math import inf, isfinite, isinf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from statlearn.weights._base import LossRule
+from statlearn.weights._measure import limit_on, reweigh
+from statlearn.weights._worst_case import tail_density
+
+Array = NDArray[np.float64]
+
+
+def trimmed_weights(
+    losses: Any,
+    fraction: float = 0.1,
+    *,
+    base_weight: Any = None,
+    nonfinite: str = "raise",
+) -> Any:
+    r"""Leave out the rows of largest loss.
+
+    Parameters
+    ----------
+    losses : array-like or torch tensor of shape (n,)
+        Current losses.
+    fraction : float, default=0.1
+        Share of the mass, that of the largest losses, which gets weight 0; in [0, 1).
+    base_weight : array-like of shape (n,), default=None
+        Weights that rows have without their losses, such as counts.
+    nonfinite : {"raise", "drop"}, default="raise"
+        What to do with a loss that is NaN or infinite: raise, or give it weight 0 and
+        count it in a warning. A dropped row is no part of the mass.
+
+    Returns
+    -------
+    weights : ndarray or tensor of shape (n,)
+        Their sum is that of the base weights, n without them.
+
+    Raises
+    ------
+    ValueError
+        For a fraction outside [0, 1), a wrong shape, or losses that are not finite
+        while `nonfinite` is "raise".
+
+    See Also
+    --------
+    cvar_weights : Keeps the largest losses instead.
+    scipy.stats.trim_mean : Cuts both ends of a sample.
+
+    Notes
+    -----
+    The mean under the weights is the mean of the smallest losses of mass
+    :math:`1 - f`. With squared residuals, refitting on these weights is a concentration
+    step of least trimmed squares. Where :math:`f` cuts through rows they share the mass
+    that is left in proportion to their base weights, so rows of equal loss have equal
+    weights. Time is O(n), a selection; with base weights, rows near the boundary are
+    sorted.
+
+    References
+    ----------
+    Peter J. Rousseeuw. Least Median of Squares Regression. Journal of the American
+    Statistical Association, 1984.
+
+    Examples
+    --------
+    >>> from statlearn.weights import trimmed_weights
+    >>> trimmed_weights([1.0, 2.0, 3.0, 50.0], 0.25).round(3)
+    array([1.333, 1.333, 1.333, 0.   ])
+    """
+    fraction = float(fraction)
+    if not 0.0 <= fraction < 1.0:
+        raise ValueError(
+            f"The 'fraction' of trimmed_weights must be in [0, 1). Got {fraction}; "
+            "pass for example 0.1 to leave out the worst tenth."
+        )
+    return reweigh(
+        losses,
+        lambda values, base: tail_density(-values, 1.0 - fraction, base),
+        base_weight=base_weight,
+        nonfinite=nonfinite,
+        caller="trimmed_weights",
+    )
+
+
+def self_paced_weights(
+    losses: Any,
+    lam: float = 1.0,
+    *,
+    mode: str = "hard",
+    base_weight: Any = None,
+    nonfinite: str = "raise",
+) -> Any:
+    r"""Weigh only rows whose loss is below a threshold.
+
+    Parameters
+    ----------
+    losses : array-like or torch tensor of shape (n,)
+        Current losses.
+    lam : float, default=1.0
+        Threshold, positive, in the unit of the losses; infinity admits all rows alike.
+    mode : {"hard", "linear"}, default="hard"
+        Whether rows below the threshold count alike, or the more the smaller their
+        loss.
+    base_weight : array-like of shape (n,), default=None
+        Weights that rows have without their losses.
+    nonfinite : {"raise", "drop"}, default="raise"
+        What to do with losses that are NaN or infinite.
+
+    Returns
+    -------
+    weights : ndarray or tensor of shape (n,)
+        Their sum is that of the base weights, n without them.
+
+    Raises
+    ------
+    ValueError
+        For a threshold that is not positive, an unknown mode, a wrong shape, or losses
+        that are not finite while `nonfinite` is "raise".
+
+    Warns
+    -----
+    DegenerateWeightsWarning
+        If no loss is below the threshold; the rows of smallest loss have the weight.
+
+    See Also
+    --------
+    trimmed_weights : Keeps a share of the rows instead.
+
+    Notes
+    -----
+    The weights are proportional to :math:`b_i v_i`, where v solves
+
+    .. math:: \min_{v \in [0, 1]^n} \; \sum_i b_i (v_i l_i - \lambda g(v_i)) ,
+
+    with :math:`g(v) = v` for hard weights, :math:`v_i = 1` where :math:`l_i < \lambda`,
+    and :math:`g(v) = v - v^2 / 2` for linear ones, :math:`v_i = (1 - l_i / \lambda)_+`
+    for losses >= 0.
+
+    References
+    ----------
+    M. Pawan Kumar, Benjamin Packer, Daphne Koller. Self-Paced Learning for Latent
+    Variable Models. NeurIPS, 2010.
+
+    Lu Jiang, Deyu Meng, Teruko Mitamura, Alexander G. Hauptmann. Easy Samples First:
+    Self-paced Reranking for Zero-Example Multimedia Search. ACM Multimedia, 2014.
+
+    Examples
+    --------
+    >>> from statlearn.weights import self_paced_weights
+    >>> self_paced_weights([1.0, 2.0, 3.0, 4.0], 2.5, mode="linear")
+    array([3., 1., 0., 0.])
+    """
+    lam = float(lam)
+    if not lam > 0.0:
+        raise ValueError(
+            f"The 'lam' of self_paced_weights must be positive. Got {lam}; pass a loss "
+            "below which a row counts as easy."
+        )
+    if mode not in ("hard", "linear"):
+        raise ValueError(
+            "The 'mode' of self_paced_weights must be 'hard' or 'linear'. Got "
+            f"{mode!r}; pass one of them."
+        )
+    return reweigh(
+        losses,
+        lambda values, _: _self_paced_density(values, lam, mode),
+        base_weight=base_weight,
+        nonfinite=nonfinite,
+        caller="self_paced_weights",
+    )
+
+
+def _self_paced_density(losses: Array, lam: float, mode: str) -> Array:
+    if isinf(lam):
+        return np.ones(len(losses))
+    smallest = losses.min()
+    if not smallest < lam:
+        return limit_on(
+            losses == smallest,
+            "self_paced_weights",
+            f"losses below lam={lam:.6g}",
+            "raise 'lam', or let it start higher",
+        )
+    if mode == "hard":
+        return (losses < lam).astype(np.float64)
+    # Halved, since the difference of two numbers may overflow.
+    density = np.maximum(0.5 * lam - 0.5 * losses, 0.0)
+    density /= density.max()
+    return density
+
+
+def focal_weights(
+    losses: Any,
+    gamma: float = 2.0,
+    *,
+    base_weight: Any = None,
+    nonfinite: str = "raise",
+) -> Any:
+    r"""Damp rows whose class is predicted with high probability already.
+
+    Parameters
+    ----------
+    losses : array-like or torch tensor of shape (n,)
+        Log losses of a classifier, minus the logarithm of the probability of the true
+        class; at least 0.
+    gamma : float, default=2.0
+        Focusing exponent, finite and at least 0; 0 gives the base weights.
+    base_weight : array-like of shape (n,), default=None
+        Weights that rows have without their losses, such as class weights.
+    nonfinite : {"raise", "drop"}, default="raise"
+        What to do with losses that are NaN or infinite.
+
+    Returns
+    -------
+    weights : ndarray or tensor of shape (n,)
+        Their sum is that of the base weights, n without them.
+
+    Raises
+    ------
+    ValueError
+        For a gamma that is negative or not finite, a negative loss, a wrong shape, or
+        losses that are not finite while `nonfinite` is "raise".
+
+    See Also
+    --------
+    lin_upper_weights : Damps small losses of any kind.
+
+    Notes
+    -----
+    The weights are proportional to :math:`b_i (1 - p_i)^\gamma` with
+    :math:`p_i = \exp(-l_i)`, the probability of the true class. Differences from the
+    published focal loss: the weights have mean one, so the size of the loss does not
+    shrink as training goes on, and no gradient flows through them. If all losses are
+    zero, the rows count alike.
+
+    References
+    ----------
+    Tsung-Yi Lin, Priya Goyal, Ross Girshick, Kaiming He, Piotr Dollár. Focal Loss for
+    Dense Object Detection. ICCV, 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statlearn.weights import focal_weights
+    >>> focal_weights(-np.log([0.9, 0.5, 0.1])).round(3)
+    array([0.028, 0.701, 2.271])
+    """
+    gamma = float(gamma)
+    if not (isfinite(gamma) and gamma >= 0.0):
+        raise ValueError(
+            f"The 'gamma' of focal_weights must be a finite number >= 0. Got {gamma}; "
+            "pass for example 2, or 0 for equal weights."
+        )
+    return reweigh(
+        losses,
+        lambda values, _: _focal_density(values, gamma),
+        base_weight=base_weight,
+        nonfinite=nonfinite,
+        caller="focal_weights",
+    )
+
+
+def _focal_density(losses: Array, gamma: float) -> Array:
+    smallest, largest = losses.min(), losses.max()
+    if smallest < 0.0:
+        raise ValueError(
+            "The 'losses' of focal_weights must be log losses, which are >= 0. Got "
+            f"{smallest:.6g}; pass minus the logarithm of the probability of the true "
+            "class."
+        )
+    if largest == 0.0:
+        return np.ones(len(losses))
+    error = -np.expm1(-losses)  # 1 - p, with all its digits where p is almost one
+    # Relative to the largest: a high power of small numbers would underflow.
+    error /= error.max()
+    return np.power(error, gamma)
+
+
+class Trimmed(LossRule):
+    """Leave out the rows of largest loss: a robust rule with a fixed share of dropouts.
+
+    Use it if you know about how many rows may be wrong. Rows are chosen anew at each
+    step, so a row left out may come back.
+
+    Parameters
+    ----------
+    fraction : float, default=0.1
+        Share of the mass with the largest losses that gets weight 0, in [0, 1).
+    warmup : int, default=0
+        Steps of plain base weights before the rule sets in.
+    nonfinite : {"raise", "drop"}, default="raise"
+        What to do with losses that are NaN or infinite.
+
+    See Also
+    --------
+    trimmed_weights : The function on arrays.
+    CVaR : Keeps the largest losses instead.
+    scipy.stats.trim_mean : Cuts both ends of a sample.
+
+    References
+    ----------
+    Peter J. Rousseeuw. Least Median of Squares Regression. Journal of the American
+    Statistical Association, 1984.
+
+    Examples
+    --------
+    >>> from statlearn.weights import Trimmed
+    >>> Trimmed(fraction=0.25)([1.0, 2.0, 3.0, 50.0]).round(3)
+    array([1.333, 1.333, 1.333, 0.   ])
+    """
+
+    def __init__(
+        self, fraction: float = 0.1, *, warmup: int = 0, nonfinite: str = "raise"
+    ) -> None:
+        self.fraction = fraction
+        self.warmup = warmup
+        self.nonfinite = nonfinite
+
+    def _loss_weights(self, losses: Any, base_weight: Any, step: int | None) -> Any:
+        return trimmed_weights(
+            losses, self.fraction, base_weight=base_weight, nonfinite=self.nonfinite
+        )
+
+
+class SelfPaced(LossRule):
+    """Begin with easy rows and admit harder ones as training goes on.
+
+    A row counts while its loss is below a threshold, which grows with the step.
+
+    Parameters
+    ----------
+    lam : float, default=1.0
+        Threshold at step 0, positive, in the unit of the losses.
+    growth : float, default=1.0
+        Positive factor of the threshold at each step; without a step it is not
+        applied.
+    mode : {"hard", "linear"}, default="hard"
+        Whether rows below the threshold count alike, or the more the smaller their
+        loss.
+    warmup : int, default=0
+        Steps of plain base weights before the rule sets in.
+    nonfinite : {"raise", "drop"}, default="raise"
+        What to do with losses that are NaN or infinite.
+
+    See Also
+    --------
+    self_paced_weights : The function on arrays, with the problem it solves.
+    Trimmed : Keeps a share of the rows instead.
+    sklearn.semi_supervised.SelfTrainingClassifier : Admits rows without labels so.
+
+    References
+    ----------
+    M. Pawan Kumar, Benjamin Packer, Daphne Koller. Self-Paced Learning for Latent
+    Variable Models. NeurIPS, 2010.
+
+    Examples
+    --------
+    >>> from statlearn.weights import SelfPaced
+    >>> rule = SelfPaced(lam=1.5, growth=2.0)
+    >>> rule([1.0, 2.0, 3.0, 4.0], step=0)
+    array([4., 0., 0., 0.])
+    >>> rule([1.0, 2.0, 3.0, 4.0], step=1)
+    array([2., 2., 0., 0.])
+    """
+
+    def __init__(
+        self,
+        lam: float = 1.0,
+        growth: float = 1.0,
+        mode: str = "hard",
+        *,
+        warmup: int = 0,
+        nonfinite: str = "raise",
+    ) -> None:
+        self.lam = lam
+        self.growth = growth
+        self.mode = mode
+        self.warmup = warmup
+        self.nonfinite = nonfinite
+
+    def _loss_weights(self, losses: Any, base_weight: Any, step: int | None) -> Any:
+        return self_paced_weights(
+            losses,
+            self._threshold(step),
+            mode=self.mode,
+            base_weight=base_weight,
+            nonfinite=self.nonfinite,
+        )
+
+    def _threshold(self, step: int | None) -> float:
+        growth = float(self.growth)
+        if not 0.0 < growth < inf:
+            raise ValueError(
+                "The 'growth' of SelfPaced must be a positive finite number. Got "
+                f"{growth}; pass for example 1.1, or 1 for a constant threshold."
+            )
+        if step is None:
+            return self.lam
+        with np.errstate(over="ignore"):
+            return float(self.lam * np.float64(growth) ** step)
+
+
+class Focal(LossRule):
+    """Damp rows whose class is predicted with high probability already.
+
+    For classifiers on data with many easy rows, as with rare classes. Mislabelled rows
+    are amplified.
+
+    Parameters
+    ----------
+    gamma : float, default=2.0
+        Focusing exponent, at least 0.
+    warmup : int, default=0
+        Steps of plain base weights before the rule sets in.
+    nonfinite : {"raise", "drop"}, default="raise"
+        What to do with losses that are NaN or infinite.
+
+    See Also
+    --------
+    focal_weights : The function on arrays, with the formula.
+    LinUpper : Damps small losses of any kind.
+    sklearn.metrics.log_loss : The loss that this rule looks at, as a mean.
+
+    References
+    ----------
+    Tsung-Yi Lin, Priya Goyal, Ross Girshick, Kaiming He, Piotr Dollár. Focal Loss for
+    Dense Object Detection. ICCV, 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statlearn.weights import Focal
+    >>> Focal(gamma=2.0)(-np.log([0.9, 0.5, 0.1])).round(3)
+    array([0.028, 0.701, 2.271])
+    """
+
+    def __init__(
+        self, gamma: float = 2.0, *, warmup: int = 0, nonfinite: str = "raise"
+    ) -> None:
+        self.gamma = gamma
+        self.warmup = warmup
+        self.nonfinite = nonfinite
+
+    def _loss_weights(self, losses: Any, base_weight: Any, step: int | None) -> Any:
+        return focal_weights(
+            losses, self.gamma, base_weight=base_weight, nonfinite=self.nonfinite
+        )
