@@ -336,6 +336,18 @@ def robust_distances(X: Array, random_state: Any = None) -> Array:
     Columns that are constant for the bulk of the rows have no robust spread; the
     covariance is then singular, and distances are taken in its range. Constant columns
     do not count.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Rows.
+    random_state : int, RandomState, Generator or None, default=None
+        Source of the subsets that the search starts from.
+
+    Returns
+    -------
+    distances : ndarray of shape (n,)
+        Non-negative, zero for all if every column is constant.
     """
     X = X[:, _varying(X)]
     if not X.shape[1]:
