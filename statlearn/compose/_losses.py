@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,13 @@ class Seen:
 
 
 def look(
-    estimator: Any, X: Any, y: NDArray[Any], loss: str | Loss, *, classifier: bool
+    estimator: Any,
+    X: Any,
+    y: NDArray[Any],
+    loss: str | Loss,
+    *,
+    classifier: bool,
+    codes: Callable[[NDArray[Any]], NDArray[np.intp]] | None = None,
 ) -> Seen:
     """Return losses, and residuals, of rows under a fitted estimator.
 
@@ -41,6 +48,8 @@ def look(
     loss : "auto" or callable
         ``loss(y_true, y_pred)`` gets predictions, or the probabilities of a classifier.
     classifier : bool
+    codes : callable, default=None
+        Gives the positions of the labels among the classes of the estimator.
 
     Returns
     -------
@@ -60,7 +69,9 @@ def look(
                 f"for it; pass loss='auto' or another classifier."
             )
         return Seen(_called(loss, y, estimator.predict_proba(X)))
-    return Seen(_classifier_loss(estimator, X, y))
+    return Seen(
+        _classifier_loss(estimator, X, y, codes or partial(positions, labels=y))
+    )
 
 
 def _called(loss: Loss, y: NDArray[Any], predicted: Any) -> Array:
@@ -73,14 +84,19 @@ def _called(loss: Loss, y: NDArray[Any], predicted: Any) -> Array:
     return losses
 
 
-def _classifier_loss(estimator: Any, X: Any, y: NDArray[Any]) -> Array:
+def _classifier_loss(
+    estimator: Any,
+    X: Any,
+    y: NDArray[Any],
+    codes: Callable[[NDArray[Any]], NDArray[np.intp]],
+) -> Array:
     if hasattr(estimator, "predict_proba"):
-        return log_loss_of(estimator.predict_proba(X), positions(estimator.classes_, y))
+        return log_loss_of(estimator.predict_proba(X), codes(estimator.classes_))
     if hasattr(estimator, "decision_function"):
         score = np.asarray(estimator.decision_function(X), dtype=np.float64)
         n_classes = len(estimator.classes_)
         if score.ndim == 1 or score.shape[1] == n_classes:
-            return hinge_loss_of(score, positions(estimator.classes_, y))
+            return hinge_loss_of(score, codes(estimator.classes_))
     return (np.asarray(estimator.predict(X)) != y).astype(np.float64)
 
 
@@ -115,10 +131,14 @@ def log_loss_of(proba: Any, codes: NDArray[np.intp]) -> Array:
         Column of the own class.
     """
     proba = np.asarray(proba)
-    own = proba[np.arange(len(codes)), codes]
+    if proba.shape[1] == 2:  # much faster than picking entry by entry
+        own = np.where(codes == 1, proba[:, 1], proba[:, 0])
+    else:
+        own = proba[np.arange(len(codes)), codes]
     # A probability of zero counts as the rounding error it may be.
     tiny = np.finfo(own.dtype).eps if own.dtype.kind == "f" else np.finfo(float).eps
-    return -np.log(np.maximum(own.astype(np.float64, copy=False), tiny))
+    loss = np.log(np.maximum(own.astype(np.float64, copy=False), tiny))
+    return np.negative(loss, out=loss)
 
 
 def hinge_loss_of(score: Array, codes: NDArray[np.intp]) -> Array:

@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from copy import deepcopy
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import column_or_1d, get_tags
+from sklearn.utils import column_or_1d
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
     get_routing_for_object,
     process_routing,
 )
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import has_fit_parameter
 
+from statlearn.utils._delegate import Delegating
 from statlearn.utils._sklearn import CallbackSupportMixin
 from statlearn.utils._validation import read_sample_weight
 
 Array = NDArray[np.float64]
-
-
-def estimator_has(name: str) -> Callable[[Any], bool]:
-    """Return the condition that the estimator inside has a method."""
-
-    def check(self: Any) -> bool:
-        # Raises the AttributeError of the estimator, which says why.
-        getattr(getattr(self, "estimator_", self.estimator), name)
-        return True
-
-    return check
 
 
 def weight_keyword(estimator: Any) -> str | None:
@@ -66,34 +53,15 @@ def weight_keyword(estimator: Any) -> str | None:
     return "sample_weight" if forwards else None
 
 
-class RowWeighter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
-    """Base of the estimators that fit another one with weights of their own.
+class RowWeighter(CallbackSupportMixin, MetaEstimatorMixin, Delegating):
+    """Base of the estimators that fit another one with weights of their own."""
 
-    A subclass has a parameter ``estimator`` and sets ``estimator_`` in ``fit``.
-    """
-
-    estimator: Any
-    estimator_: Any
     # What the fitted estimator may know about its training data.
     _learnt: ClassVar[tuple[str, ...]] = (
         "classes_",
         "n_features_in_",
         "feature_names_in_",
     )
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        inner = deepcopy(get_tags(self.estimator))
-        tags.estimator_type = inner.estimator_type
-        tags.classifier_tags = inner.classifier_tags
-        tags.regressor_tags = inner.regressor_tags
-        tags.input_tags = inner.input_tags
-        tags.target_tags = inner.target_tags
-        tags.target_tags.required = True
-        tags.target_tags.multi_output = False
-        tags.non_deterministic = inner.non_deterministic
-        tags.no_validation = inner.no_validation
-        return tags
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return what this estimator and the one inside ask of metadata.
@@ -183,95 +151,3 @@ class RowWeighter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             if hasattr(estimator, name)
         }
         return {"estimator_": estimator, **learnt}
-
-    # -- predicting -------------------------------------------------------------
-
-    @available_if(estimator_has("predict"))
-    def predict(self, X: Any) -> Any:
-        """Return predictions of the fitted estimator.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict, handed on as they are.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Its predictions.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict(X)
-
-    @available_if(estimator_has("predict_proba"))
-    def predict_proba(self, X: Any) -> Any:
-        """Return class probabilities of the fitted estimator.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Columns as in `classes_`.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict_proba(X)
-
-    @available_if(estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X: Any) -> Any:
-        """Return log probabilities of the fitted estimator.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            Columns as in `classes_`.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict_log_proba(X)
-
-    @available_if(estimator_has("decision_function"))
-    def decision_function(self, X: Any) -> Any:
-        """Return the decision function of the fitted estimator.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict.
-
-        Returns
-        -------
-        score : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            As the estimator gives it.
-        """
-        check_is_fitted(self)
-        return self.estimator_.decision_function(X)
-
-    @available_if(estimator_has("score"))
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the score of the fitted estimator.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict.
-        y : array-like of shape (n_samples,)
-            Their targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the score.
-
-        Returns
-        -------
-        score : float
-            R² or accuracy, as a rule.
-        """
-        check_is_fitted(self)
-        extra = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return self.estimator_.score(X, y, **extra)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.compose._losses import Loss, Seen, look
+from statlearn.compose._losses import Loss, Seen, look, positions
 from statlearn.exceptions import ExactFitWarning
 from statlearn.utils._scale import mad
 from statlearn.utils._sklearn import take_rows
@@ -38,7 +38,7 @@ def kind_of(rule: Any) -> str:
     return getattr(rule, "evidence_kind", "loss")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rows:
     """Rows to fit to.
 
@@ -52,6 +52,8 @@ class Rows:
     base : ndarray of shape (n,) or None
         Base weights.
     groups : ndarray of shape (n,) or None
+    coded : tuple of ndarray, default=None
+        Classes of the last call of `codes`, and the positions of labels among them.
     """
 
     X: Any
@@ -59,6 +61,13 @@ class Rows:
     labels: NDArray[Any]
     base: Array | None
     groups: NDArray[Any] | None
+    coded: tuple[NDArray[Any], NDArray[np.intp]] | None = None
+
+    def codes(self, classes: NDArray[Any]) -> NDArray[np.intp]:
+        """Return positions of the labels; refits ask for the same ones each round."""
+        if self.coded is None or not np.array_equal(self.coded[0], classes):
+            self.coded = classes, positions(classes, self.labels)
+        return self.coded[1]
 
     def weight(self) -> Array:
         """Return the base weights, or ones."""
@@ -124,7 +133,12 @@ class Weigher:
     def look(self, estimator: Any, rows: Rows) -> Seen:
         """Return losses and residuals of rows under a fitted estimator."""
         return look(
-            estimator, rows.X, rows.labels, self.loss, classifier=self.classifier
+            estimator,
+            rows.X,
+            rows.labels,
+            self.loss,
+            classifier=self.classifier,
+            codes=rows.codes,
         )
 
     def weigh(self, seen: Seen, rows: Rows, step: int) -> Array:

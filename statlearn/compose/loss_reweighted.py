@@ -15,8 +15,9 @@ from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from statlearn.compose._meta import RowWeighter, estimator_has
+from statlearn.compose._meta import RowWeighter
 from statlearn.compose._rounds import Rows, Weigher, mean_loss, unchanged
+from statlearn.utils._delegate import estimator_has
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (
     HasMethods,

@@ -66,10 +66,10 @@ def main() -> None:
         compare("LogisticRegression", LogisticRegression(), X, label, size="100000x20"),
         compare(
             "HistGradientBoostingRegressor",
-            HistGradientBoostingRegressor(random_state=0),
-            X[:20_000],
-            y[:20_000],
-            size="20000x20",
+            HistGradientBoostingRegressor(max_iter=10, random_state=0),
+            X[:10_000],
+            y[:10_000],
+            size="10000x20",
         ),
     )
 
