@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.compose._losses import Loss, Seen, look, positions
 from statlearn.exceptions import ExactFitWarning
+from statlearn.utils._losses import Loss, Seen, look, positions
 from statlearn.utils._scale import mad
 from statlearn.utils._sklearn import take_rows
 from statlearn.utils._warn import warn

@@ -11,7 +11,7 @@ from sklearn.metrics import hinge_loss, log_loss
 from sklearn.neighbors import NearestCentroid
 from sklearn.svm import LinearSVC
 
-from statlearn.compose._losses import hinge_loss_of, log_loss_of, look, positions
+from statlearn.utils._losses import hinge_loss_of, log_loss_of, look, positions
 
 X, Y = make_classification(
     60, 5, n_informative=4, n_redundant=0, n_classes=3, random_state=0

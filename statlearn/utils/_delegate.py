@@ -1,0 +1,143 @@
+"""Estimators that hold another one and hand predictions on to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+
+def estimator_has(name: str) -> Callable[[Any], bool]:
+    """Return the condition that the estimator inside has a method."""
+
+    def check(self: Any) -> bool:
+        # Raises the AttributeError of the estimator, which says why.
+        getattr(getattr(self, "estimator_", self.estimator), name)
+        return True
+
+    return check
+
+
+class Delegating(BaseEstimator):
+    """Base of the estimators that predict by a fitted one inside.
+
+    A subclass has a parameter ``estimator`` and sets ``estimator_`` in ``fit``.
+    """
+
+    estimator: Any
+    estimator_: Any
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = deepcopy(get_tags(self.estimator))
+        tags.estimator_type = inner.estimator_type
+        tags.classifier_tags = inner.classifier_tags
+        tags.regressor_tags = inner.regressor_tags
+        tags.input_tags = inner.input_tags
+        tags.target_tags = inner.target_tags
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = False
+        if tags.classifier_tags is not None:
+            tags.classifier_tags.multi_label = False
+        tags.non_deterministic = inner.non_deterministic
+        tags.no_validation = inner.no_validation
+        return tags
+
+    def _rows(self, X: Any) -> Any:
+        """Return rows as the estimator inside gets them: here, as they are."""
+        return X
+
+    @available_if(estimator_has("predict"))
+    def predict(self, X: Any) -> Any:
+        """Return predictions of the fitted estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Its predictions.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict(self._rows(X))
+
+    @available_if(estimator_has("predict_proba"))
+    def predict_proba(self, X: Any) -> Any:
+        """Return class probabilities of the fitted estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Columns as in `classes_`.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(self._rows(X))
+
+    @available_if(estimator_has("predict_log_proba"))
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return log probabilities of the fitted estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Columns as in `classes_`.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_log_proba(self._rows(X))
+
+    @available_if(estimator_has("decision_function"))
+    def decision_function(self, X: Any) -> Any:
+        """Return the decision function of the fitted estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            As the estimator gives it.
+        """
+        check_is_fitted(self)
+        return self.estimator_.decision_function(self._rows(X))
+
+    @available_if(estimator_has("score"))
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the score of the fitted estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+        y : array-like of shape (n_samples,)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the score.
+
+        Returns
+        -------
+        score : float
+            R² or accuracy, as a rule.
+        """
+        check_is_fitted(self)
+        extra = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self.estimator_.score(self._rows(X), y, **extra)
