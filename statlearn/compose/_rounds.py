@@ -13,6 +13,7 @@ from statlearn.exceptions import ExactFitWarning
 from statlearn.utils._losses import Loss, Seen, look, positions
 from statlearn.utils._scale import mad
 from statlearn.utils._sklearn import take_rows
+from statlearn.utils._validation import read_rule_weights
 from statlearn.utils._warn import warn
 
 Array = NDArray[np.float64]
@@ -164,7 +165,7 @@ class Weigher:
                 return self._on_the_fit(np.abs(seen.residuals) <= zero, rows.weight())
             evidence = seen.residuals / scale
         weight = self.rule(evidence, groups=groups, base_weight=base, step=step)
-        return np.asarray(weight, dtype=np.float64)
+        return read_rule_weights(weight, len(evidence), self.caller)
 
     def _on_the_fit(self, kept: NDArray[np.bool_], base: Array) -> Array:
         share = float(base[kept].sum() / base.sum())

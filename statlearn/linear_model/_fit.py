@@ -243,11 +243,13 @@ def fit_by_descent(
         )
     residuals = y - columns @ coef
     scale = scale_step(options.scale, design)(residuals, np.nan)
+    n_batches = -(-len(y) // descent.batch_size)
+    last_step = max(n_batches * (len(losses) - options.warmup) - 1, 0)
     return Fit(
         coef=design.to_basis(coef),
         start=design.to_basis(start),
         residuals=residuals,
-        weights=_final_weights(rule, residuals, scale, design.base),
+        weights=_final_weights(rule, residuals, scale, design.base, last_step),
         scale=scale,
         n_iter=len(losses),
         converged=converged,
@@ -281,12 +283,12 @@ def _epochs(
 
 
 def _final_weights(
-    rule: Any, residuals: Array, scale: float, base: Array | None
+    rule: Any, residuals: Array, scale: float, base: Array | None, step: int
 ) -> Array:
     """Return the weights that a rule gives all rows at the end of a descent."""
     if is_residual_rule(rule):
         if scale == 0.0:
             return (residuals == 0.0).astype(np.float64)
         return rule.weight(residuals / scale)
-    weights = rule(0.5 * residuals**2, base_weight=base)
+    weights = rule(0.5 * residuals**2, base_weight=base, step=step)
     return weights if base is None else weights / base

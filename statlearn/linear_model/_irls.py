@@ -17,6 +17,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from statlearn.linear_model._design import Design
 from statlearn.utils._scale import mad
+from statlearn.utils._validation import read_rule_weights
 
 Array = NDArray[np.float64]
 # residuals (n,), scale before or nan -> scale
@@ -255,6 +256,9 @@ class LossWeigher:
         if step >= 0:
             base = self.design.base
             weights = self.rule(losses, base_weight=base, step=step)
+            weights = read_rule_weights(
+                weights, len(losses), "ReweightedLinearRegression"
+            )
             weights = weights if base is None else weights / base
         size = np.sqrt(2.0 * self.design.mean(losses))
         return Weighing(weights, np.nan, size, self.design.mean(weights * losses))

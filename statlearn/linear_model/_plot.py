@@ -142,12 +142,20 @@ class RobustResidualsDisplay:
 
         Raises
         ------
+        TypeError
+            If the estimator has no `scale_`.
         ValueError
             If the number of rows differs from that of the fit, or the scale is zero.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         """
         check_is_fitted(estimator)
+        if not hasattr(estimator, "scale_"):
+            raise TypeError(
+                "RobustResidualsDisplay.from_estimator expected an estimator that "
+                f"knows the scale of its residuals. Got {type(estimator).__name__}; "
+                "use from_predictions, which finds the scale."
+            )
         rows = check_array(X, dtype=np.float64)
         weights = None
         if y is None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.utils._scale import mad
+from statlearn.utils._validation import read_rule_weights
 
 Array = NDArray[np.float64]
 
@@ -98,7 +99,8 @@ def _weights(
     step: int,
 ) -> Array:
     if not on_residuals:
-        return rule(losses, base_weight=base, step=step)
+        found = rule(losses, base_weight=base, step=step)
+        return read_rule_weights(found, len(losses), "ReweightedLinearRegression")
     scale = mad(residuals, base)
     # With half a batch on the plane, the rest of it is infinitely far.
     weights = rule.weight(residuals / scale) if scale > 0.0 else 1.0 * (residuals == 0)

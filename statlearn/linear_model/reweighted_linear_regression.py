@@ -115,9 +115,9 @@ class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
         after an exact fit and where the sample weights sum to p or less.
     bse_ : ndarray of shape (p,)
         Standard errors: roots of the diagonal of `cov_`.
-    objective_path_ : ndarray of shape (n_iter + 1,)
+    objective_path_ : ndarray
         Mean loss before each step and at the end; the mean loss of each epoch with
-        ``solver="sgd"``.
+        ``solver="sgd"``; for "s" its scale, for "lts" the trimmed sum of squares.
     n_iter_ : int
         Steps or epochs taken.
     converged_ : bool
@@ -439,10 +439,13 @@ class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
                 ExactFitWarning,
             )
         elif not fit.converged:
+            remedy = "increase max_iter or tol, or damp the steps"
+            if fit.n_iter < self.max_iter:  # stopped before, by a loss that grew
+                remedy = "the loss grew, so lower learning_rate or scale the features"
             warn(
                 f"{type(self).__name__} expected to reach tol={self.tol:g} within "
-                f"max_iter={self.max_iter}. Got as far as {fit.n_iter} steps; increase "
-                "max_iter or tol, or damp the steps.",
+                f"max_iter={self.max_iter}. Got as far as {fit.n_iter} steps; "
+                f"{remedy}.",
                 ConvergenceWarning,
             )
         cov = covariance(design, fit, weighting, self.cov_type)

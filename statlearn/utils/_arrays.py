@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,11 @@ def to_float64(
     restore : callable
         Turns a float64 array into a tensor on the same device (outside any gradient),
         or an array of the same floating type; float64 for integers and lists.
+
+    Raises
+    ------
+    TypeError
+        If the values are no real numbers, such as words, dates or complex numbers.
     """
     if is_tensor(values):
         detached = values.detach()
@@ -38,10 +43,35 @@ def to_float64(
         # By way of double: NumPy knows no bfloat16.
         return detached.double().cpu().numpy(), like.new_tensor
     array = np.asarray(values)
+    if array.dtype.kind not in "fiubO":
+        _refuse(array)
     kind = array.dtype if array.dtype.kind == "f" else np.dtype(np.float64)
-    return array.astype(np.float64, copy=False), lambda out: out.astype(
-        kind, copy=False
+    try:
+        numbers = array.astype(np.float64, copy=False)
+    except (TypeError, ValueError):
+        _refuse(array)
+    return numbers, lambda out: out.astype(kind, copy=False)
+
+
+def _refuse(array: NDArray[Any]) -> NoReturn:
+    raise TypeError(
+        "Losses, residuals, scores and weights must be real numbers. Got an array of "
+        f"dtype {array.dtype}; convert its values to numbers first."
     )
+
+
+def real_number(value: Any, name: str, caller: str) -> float:
+    """Return a parameter as a float, or say that it should be a number."""
+    try:  # words such as "2" are numbers to `float`, but not to us
+        number = None if isinstance(value, (str, bytes)) else float(value)
+    except (TypeError, ValueError):
+        number = None
+    if number is None:
+        raise TypeError(
+            f"The '{name}' of {caller} must be a real number. Got {value!r} of type "
+            f"{type(value).__name__}; pass a float."
+        )
+    return number
 
 
 def to_labels(values: Any) -> NDArray[Any]:

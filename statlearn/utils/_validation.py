@@ -158,6 +158,19 @@ def read_sample_weight(sample_weight: Any, X: Any, caller: str) -> NDArray[np.fl
         ) from error
 
 
+def read_rule_weights(weights: Any, n: int, caller: str) -> NDArray[np.float64]:
+    """Return what a rule, perhaps of a user, gave n rows, if these are weights."""
+    found = as_numbers(weights)
+    right = found.shape == (n,) and np.isfinite(found).all()
+    if not (right and found.min() >= 0.0):
+        raise ValueError(
+            f"The 'weighting' of {caller} must return {n} finite numbers >= 0. "
+            f"Got shape {found.shape}, from {found.min(initial=np.inf)} "
+            f"to {found.max(initial=-np.inf)}; correct the rule."
+        )
+    return found
+
+
 def apply_class_weight(
     class_weight: Any,
     classes: NDArray[Any],

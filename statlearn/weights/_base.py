@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from sklearn.base import BaseEstimator
 
+from statlearn.utils._arrays import real_number
 from statlearn.weights._measure import reweigh, uniform_density
 
 Evidence = Literal["loss", "residual", "group", "weight"]
@@ -136,13 +137,13 @@ def temperature_at(temperature: Temperature, step: int | None, caller: str) -> f
         If a schedule is given and no step.
     """
     if not callable(temperature):
-        return float(temperature)
+        return real_number(temperature, "temperature", caller)
     if step is None:
         raise ValueError(
             f"The 'step' of {caller} must be a number, since its temperature is a "
             "schedule. Got None; pass step=0, 1, 2, ... as training goes on."
         )
-    return float(temperature(step))
+    return real_number(temperature(step), "temperature", caller)
 
 
 class Uniform(LossRule):

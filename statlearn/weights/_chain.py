@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from sklearn.base import clone
 
 from statlearn.weights._base import Evidence, WeightingRule
+from statlearn.weights._registry import get_rule
 from statlearn.weights._vector import clip_ratio, temper
 
 
@@ -20,9 +21,10 @@ class Chain(WeightingRule):
 
     Parameters
     ----------
-    *rules : WeightingRule
-        At least one. For grid search a rule goes by its class name in lower case, as in
-        ``linupper__temperature``; a second one of the same class by ``linupper2``.
+    *rules : str, WeightingRule or callable
+        At least one, as :func:`get_rule` takes them. For grid search a rule goes by its
+        class name in lower case, as in ``linupper__temperature``; a second one of the
+        same class by ``linupper2``.
 
     Attributes
     ----------
@@ -50,13 +52,13 @@ class Chain(WeightingRule):
     array([0.655, 0.724, 1.31 , 1.31 ])
     """
 
-    def __init__(self, *rules: WeightingRule) -> None:
+    def __init__(self, *rules: Any) -> None:
         if not rules:
             raise ValueError(
                 "The 'rules' of Chain must be at least one rule. Got none; pass one, "
                 "as in Chain(LinUpper(), ClipRatio(10))."
             )
-        self.rules = rules
+        self.rules = rules = tuple(map(get_rule, rules))
         kinds = {getattr(rule, "evidence_kind", "loss") for rule in rules}
         if {"loss", "residual"} <= kinds:
             raise ValueError(
@@ -73,6 +75,8 @@ class Chain(WeightingRule):
 
     def _weights(self, evidence: Any, groups: Any, base_weight: Any, step: Any) -> Any:
         weights = base_weight
+        if groups is None and self.evidence_kind != "group":
+            self._refuse_group_rules()
         for position, rule in enumerate(self.rules):
             if getattr(rule, "evidence_kind", "loss") == "weight":
                 # As the first of its chain, a link acts on weights that are given.
@@ -81,6 +85,16 @@ class Chain(WeightingRule):
             else:
                 weights = rule(evidence, groups=groups, base_weight=weights, step=step)
         return weights
+
+    def _refuse_group_rules(self) -> None:
+        """Raise for a rule on groups that would take losses for labels."""
+        for rule in self.rules:
+            if getattr(rule, "evidence_kind", "loss") == "group":
+                raise ValueError(
+                    f"The 'groups' of Chain must be given for {rule!r} beside a rule "
+                    f"on a {self.evidence_kind}. Got None; pass one label for each "
+                    "row, or the weights of the groups as base_weight."
+                )
 
     def _named(self) -> dict[str, WeightingRule]:
         seen: Counter[str] = Counter()
@@ -92,20 +106,22 @@ class Chain(WeightingRule):
         return named
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the rules by name and, if asked, their parameters.
+        """Return the rules and, if asked, each by its name with its parameters.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to add the parameters of the rules, as ``name__parameter``.
+            Whether to add the rules by name, and their parameters as
+            ``name__parameter``.
 
         Returns
         -------
         params : dict
             From names to values.
         """
-        params: dict[str, Any] = dict(self._named())
+        params: dict[str, Any] = {"rules": self.rules}
         if deep:
+            params |= self._named()
             for name, rule in self._named().items():
                 own = rule.get_params() if hasattr(rule, "get_params") else {}
                 params |= {f"{name}__{key}": value for key, value in own.items()}
@@ -124,6 +140,7 @@ class Chain(WeightingRule):
         self : Chain
             This chain.
         """
+        self.rules = tuple(map(get_rule, params.pop("rules", self.rules)))
         named = self._named()
         # Whole rules first: parameters are meant for the rules that will be there.
         for key, value in sorted(params.items(), key=lambda item: "__" in item[0]):
@@ -140,11 +157,11 @@ class Chain(WeightingRule):
         self.rules = tuple(named.values())
         return self
 
-    def __sklearn_clone__(self) -> Chain:
-        return type(self)(*(clone(rule, safe=False) for rule in self.rules))
-
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         return f"Chain({', '.join(map(repr, self.rules))})"[:N_CHAR_MAX]
+
+    def __sklearn_clone__(self) -> Chain:
+        return type(self)(*(clone(rule, safe=False) for rule in self.rules))
 
 
 class ClipRatio(WeightingRule):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from statlearn.utils._arrays import is_tensor, to_float64
+from statlearn.utils._arrays import is_tensor, real_number, to_float64
 from statlearn.utils._groups import group_codes, label_rows
 from statlearn.weights._base import Evidence, WeightingRule, temperature_at
 from statlearn.weights._base import Temperature as TemperatureOrSchedule
@@ -69,7 +69,7 @@ def temperature_weights(
     """
     return _group_weights(
         groups,
-        lambda size: _tempered(size, temperature, "temperature_weights"),
+        lambda size: tempered_share(size, temperature, "temperature_weights"),
         base_weight,
         "temperature_weights",
     )
@@ -165,12 +165,14 @@ def effective_number_weights(
 # -- shares of groups ---------------------------------------------------------------
 
 
-def _tempered(size: Array, temperature: float, caller: str) -> Array:
+def tempered_share(
+    size: Array, temperature: float, caller: str, name: str = "temperature"
+) -> Array:
     """Return shares (K,) proportional to a power of sizes (K,)."""
-    temperature = float(temperature)
+    temperature = real_number(temperature, name, caller)
     if not temperature > 0.0:
         raise ValueError(
-            f"The 'temperature' of {caller} must be positive. Got {temperature}; pass "
+            f"The '{name}' of {caller} must be positive. Got {temperature}; pass "
             "1 for equal rows, infinity for equal groups."
         )
     exponent = np.log(size) / temperature
@@ -180,7 +182,7 @@ def _tempered(size: Array, temperature: float, caller: str) -> Array:
 
 def _effective_share(size: Array, beta: float, caller: str) -> Array:
     """Return shares (K,) proportional to sizes (K,) over effective numbers."""
-    beta = float(beta)
+    beta = real_number(beta, "beta", caller)
     if not 0.0 <= beta <= 1.0:
         raise ValueError(
             f"The 'beta' of {caller} must lie in [0, 1]. Got {beta}; pass for example "

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.utils._arrays import real_number
 from statlearn.weights._base import LossRule, Temperature, temperature_at
 from statlearn.weights._measure import reweigh
 from statlearn.weights._worst_case import from_top, tilt_density
@@ -55,7 +56,7 @@ def _score_weights(
     nonfinite: str,
     caller: str,
 ) -> Any:
-    temperature = float(temperature)
+    temperature = real_number(temperature, "temperature", caller)
     if not temperature > 0.0:
         raise ValueError(
             f"The 'temperature' of {caller} must be positive. Got {temperature}; pass "

@@ -78,6 +78,8 @@ def as_base_weight(base_weight: Any, n: int, caller: str) -> Array | None:
         problem = "negative or non-finite numbers"
     elif not base.any():
         problem = "zeros only"
+    elif not np.isfinite(base.sum()):
+        problem = "numbers whose sum overflows"
     if problem:
         raise ValueError(
             f"The 'base_weight' of {caller} must hold {n} finite numbers >= 0, not all "

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.utils._arrays import real_number
 from statlearn.weights._base import LossRule, Temperature, temperature_at
 from statlearn.weights._measure import reweigh
 from statlearn.weights._worst_case import (
@@ -29,7 +30,7 @@ Array = NDArray[np.float64]
 
 
 def _tilt_temperature(temperature: float, caller: str) -> float:
-    temperature = float(temperature)
+    temperature = real_number(temperature, "temperature", caller)
     if temperature == 0.0 or isnan(temperature):
         raise ValueError(
             f"The 'temperature' of {caller} must be a number other than zero. Got "
@@ -40,7 +41,7 @@ def _tilt_temperature(temperature: float, caller: str) -> float:
 
 
 def _radius(rho: float, caller: str) -> float:
-    rho = float(rho)
+    rho = real_number(rho, "rho", caller)
     if not rho >= 0.0:
         raise ValueError(
             f"The 'rho' of {caller} must be a number >= 0. Got {rho}; pass for example "
@@ -382,7 +383,7 @@ def cvar_weights(
     >>> cvar_weights([1.0, 2.0, 3.0, 4.0, 5.0], 0.5)
     array([0., 0., 1., 2., 2.])
     """
-    alpha = float(alpha)
+    alpha = real_number(alpha, "alpha", "cvar_weights")
     if not 0.0 <= alpha < 1.0:
         raise ValueError(
             f"The 'alpha' of cvar_weights must be in [0, 1). Got {alpha}; pass for "

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.utils._arrays import real_number
 from statlearn.weights._base import LossRule
 from statlearn.weights._measure import limit_on, reweigh
 from statlearn.weights._worst_case import tail_density
@@ -76,7 +77,7 @@ def trimmed_weights(
     >>> trimmed_weights([1.0, 2.0, 3.0, 50.0], 0.25).round(3)
     array([1.333, 1.333, 1.333, 0.   ])
     """
-    fraction = float(fraction)
+    fraction = real_number(fraction, "fraction", "trimmed_weights")
     if not 0.0 <= fraction < 1.0:
         raise ValueError(
             f"The 'fraction' of trimmed_weights must be in [0, 1). Got {fraction}; "
@@ -159,7 +160,7 @@ def self_paced_weights(
     >>> self_paced_weights([1.0, 2.0, 3.0, 4.0], 2.5, mode="linear")
     array([3., 1., 0., 0.])
     """
-    lam = float(lam)
+    lam = real_number(lam, "lam", "self_paced_weights")
     if not lam > 0.0:
         raise ValueError(
             f"The 'lam' of self_paced_weights must be positive. Got {lam}; pass a loss "
@@ -254,7 +255,7 @@ def focal_weights(
     >>> focal_weights(-np.log([0.9, 0.5, 0.1])).round(3)
     array([0.028, 0.701, 2.271])
     """
-    gamma = float(gamma)
+    gamma = real_number(gamma, "gamma", "focal_weights")
     if not (isfinite(gamma) and gamma >= 0.0):
         raise ValueError(
             f"The 'gamma' of focal_weights must be a finite number >= 0. Got {gamma}; "
@@ -397,7 +398,7 @@ class SelfPaced(LossRule):
         )
 
     def _threshold(self, step: int | None) -> float:
-        growth = float(self.growth)
+        growth = real_number(self.growth, "growth", "SelfPaced")
         if not 0.0 < growth < inf:
             raise ValueError(
                 "The 'growth' of SelfPaced must be a positive finite number. Got "

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.utils._arrays import to_float64
+from statlearn.utils._arrays import real_number, to_float64
 from statlearn.weights._measure import as_base_weight, reweigh
 from statlearn.weights._worst_case import tilt_density
 
@@ -122,7 +122,7 @@ def tilt(scores: Any, temperature: float, *, base_weight: Any = None) -> Any:
     >>> tilt(np.log([1.0, 2.0, 3.0]), 1.0)
     array([0.5, 1. , 1.5])
     """
-    temperature = float(temperature)
+    temperature = real_number(temperature, "temperature", "tilt")
     if temperature == 0.0 or np.isnan(temperature):
         raise ValueError(
             "The 'temperature' of tilt must be a number other than zero. Got "
@@ -261,7 +261,7 @@ def _describe(values: Array) -> str:
 
 
 def _positive(value: float, name: str) -> float:
-    number = float(value)
+    number = real_number(value, name, "a weight vector")
     if not number > 0.0:
         raise ValueError(
             f"The '{name}' parameter must be a positive number. Got {value!r}; pass a "

@@ -356,3 +356,14 @@ def test_refused_fit_leaves_no_half_of_a_model():
         model.fit(SINGULAR["sum"][0], Y)
     assert not hasattr(model, "coef_")
     assert not hasattr(model, "weights_")
+
+
+@pytest.mark.parametrize("value", [np.nan, -1.0])
+@pytest.mark.parametrize("solver", ["irls", "sgd"])
+def test_function_that_gives_no_weights_is_refused(value, solver):
+    def rule(evidence, *, groups=None, base_weight=None, step=None):
+        return np.full(len(evidence), value)
+
+    X = np.arange(12.0).reshape(6, 2) ** 2
+    with pytest.raises(ValueError, match="'weighting' of ReweightedLinearRegression"):
+        ReweightedLinearRegression(rule, solver=solver).fit(X, X[:, 0])

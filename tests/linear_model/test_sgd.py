@@ -250,3 +250,18 @@ def test_intercept_can_be_left_out():
     assert model.intercept_ == 0.0
     assert model.init_coef_.shape == (3,)
     assert rel(model.coef_, np.linspace(1.0, -2.0, 3)) < 0.8
+
+
+def test_schedule_of_the_temperature_reaches_its_end():
+    rule = LinUpper(temperature=lambda step: 10.0 / (1 + step) + 0.4)
+    model = ReweightedLinearRegression(
+        rule, solver="sgd", max_iter=3, tol=0.0, batch_size=20, random_state=0
+    )
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 2))
+    y = X @ [1.0, 2.0] + rng.normal(size=50)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    # Three epochs of three batches: the last step is number 8.
+    expected = rule(0.5 * model.residuals_**2, step=8)
+    np.testing.assert_allclose(model.weights_, expected)

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
+from statlearn.linear_model import ReweightedLinearRegression
 from statlearn.weights import (
     Chain,
     ClipRatio,
@@ -118,7 +119,12 @@ def test_rules_go_by_their_class_and_number():
     assert params["linupper__temperature"] == 0.1
     assert params["linupper2__temperature"] == 0.2
     assert params["clipratio"] is chain.rules[1]
-    assert set(chain.get_params(deep=False)) == {"linupper", "clipratio", "linupper2"}
+    assert chain.get_params(deep=False) == {"rules": chain.rules}
+
+
+def test_another_estimator_prints_a_chain_in_its_order():
+    model = ReweightedLinearRegression(Chain(Upper(), ClipRatio(3.0)))
+    assert "(Upper(), ClipRatio(max_ratio=3.0))" in " ".join(repr(model).split())
 
 
 def test_parameters_and_rules_can_be_set():
