@@ -11,12 +11,34 @@ from __future__ import annotations
 # number of modules that `import statlearn` loads.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from statlearn import compose, datasets, exceptions, linear_model, ordinal, weights
+    from statlearn import (
+        compose,
+        continual,
+        datasets,
+        exceptions,
+        linear_model,
+        metrics,
+        ordinal,
+        sampling,
+        schedules,
+        weights,
+    )
 
     __version__: str
 
 # A new subpackage adds its name here and above, nothing else.
-__all__ = ["compose", "datasets", "exceptions", "linear_model", "ordinal", "weights"]
+__all__ = [
+    "compose",
+    "continual",
+    "datasets",
+    "exceptions",
+    "linear_model",
+    "metrics",
+    "ordinal",
+    "sampling",
+    "schedules",
+    "weights",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -11,6 +11,7 @@ __all__ = [
     "ExactFitWarning",
     "LabelOrderWarning",
     "RareClassWarning",
+    "RepetitionWarning",
     "SeparationWarning",
     "StatlearnWarning",
 ]
@@ -67,6 +68,13 @@ class RareClassWarning(StatlearnWarning):
 
     Examples are fewer observations than folds of a cross-validation, or a test that
     needs each class on both sides of a split.
+    """
+
+
+class RepetitionWarning(StatlearnWarning):
+    """Rows will be drawn more often than asked for, or not at all.
+
+    Raised by samplers before they draw; the message says which rows, and how often.
     """
 
 

@@ -23,7 +23,10 @@ class _Numbering(dict[Any, int]):
 
 
 def group_codes(
-    groups: Any, caller: str, counted: NDArray[np.bool_] | None = None
+    groups: Any,
+    caller: str,
+    counted: NDArray[np.bool_] | None = None,
+    name: str = "groups",
 ) -> tuple[list[Any], NDArray[np.intp]]:
     """Return the different labels and the position of each row's label among them.
 
@@ -35,6 +38,8 @@ def group_codes(
         For messages.
     counted : ndarray of bool, shape (n,), default=None
         Rows that must have a label; by default all.
+    name : str, default="groups"
+        Of the parameter, for messages.
 
     Returns
     -------
@@ -47,7 +52,7 @@ def group_codes(
     ValueError
         If there is no row, more than one label a row, or a missing label.
     """
-    rows = label_rows(groups, caller)
+    rows = label_rows(groups, caller, name)
     if isinstance(rows, np.ndarray):
         compact = _compact_integers(rows)
         if compact is not None:
@@ -59,11 +64,11 @@ def group_codes(
         codes = np.fromiter(map(numbering.__getitem__, rows), np.intp, len(rows))
     except TypeError as error:
         raise ValueError(
-            f"The 'groups' of {caller} must be one label a row that can be hashed, "
+            f"The '{name}' of {caller} must be one label a row that can be hashed, "
             f"such as a string or a number. Got {error}; pass one label for each row."
         ) from error
     labels = list(numbering)
-    _refuse_missing(labels, codes, counted, caller)
+    _refuse_missing(labels, codes, counted, caller, name)
     try:
         order = sorted(range(len(labels)), key=labels.__getitem__)
     except TypeError:  # such as strings and numbers side by side
@@ -73,7 +78,9 @@ def group_codes(
     return [labels[position] for position in order], place[codes]
 
 
-def label_rows(groups: Any, caller: str) -> list[Any] | NDArray[Any]:
+def label_rows(
+    groups: Any, caller: str, name: str = "groups"
+) -> list[Any] | NDArray[Any]:
     """Return the labels of the rows, or say what shape they should have."""
     if isinstance(groups, (list, tuple)) and len(groups):
         # As it is: NumPy would turn a missing label among strings into "nan".
@@ -81,7 +88,7 @@ def label_rows(groups: Any, caller: str) -> list[Any] | NDArray[Any]:
     rows = to_labels(groups)
     if rows.ndim != 1 or rows.size == 0:
         raise ValueError(
-            f"The 'groups' of {caller} must have shape (n,) with n >= 1. Got shape "
+            f"The '{name}' of {caller} must have shape (n,) with n >= 1. Got shape "
             f"{rows.shape}; pass one label for each row."
         )
     return rows
@@ -115,6 +122,7 @@ def _refuse_missing(
     codes: NDArray[np.intp],
     counted: NDArray[np.bool_] | None,
     caller: str,
+    name: str,
 ) -> None:
     missing = np.array([_is_missing(label) for label in labels], dtype=bool)
     if not missing.any():
@@ -122,7 +130,7 @@ def _refuse_missing(
     rows = missing[codes] if counted is None else missing[codes] & counted
     if rows.any():
         raise ValueError(
-            f"The 'groups' of {caller} must hold a label in every row. Got missing "
+            f"The '{name}' of {caller} must hold a label in every row. Got missing "
             f"labels (None or NaN) in {rows.sum()} of {len(codes)} rows, the first at "
             f"row {np.argmax(rows)}; fill them, for example with a label of their own."
         )

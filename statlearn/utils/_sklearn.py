@@ -13,6 +13,7 @@ from sklearn.utils import _safe_indexing as take_rows
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
+    RealNotInt,
     StrOptions,
 )
 from sklearn.utils.parallel import _get_threadpool_controller
@@ -22,6 +23,7 @@ __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
+    "RealNotInt",
     "StrOptions",
     "blas_threads_for",
     "check_sample_weight",

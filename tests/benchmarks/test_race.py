@@ -82,10 +82,11 @@ def test_peak_counts_the_largest_moment_and_not_the_input(measure):
     held = np.ones(32 * MEGABYTE // 8)
 
     def call():
-        np.ones(16 * MEGABYTE // 8)
+        # Too large for memory that earlier tests gave back and the process kept.
+        np.ones(48 * MEGABYTE // 8)
         return held[:8] + 1
 
-    assert 15 * MEGABYTE < measure(call) < 24 * MEGABYTE
+    assert 47 * MEGABYTE < measure(call) < 56 * MEGABYTE
 
 
 @forks

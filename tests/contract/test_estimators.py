@@ -12,12 +12,15 @@ from sklearn.linear_model import (
     LogisticRegression,
     Ridge,
     SGDClassifier,
+    SGDRegressor,
 )
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import estimator_checks as sk
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import statlearn
-from statlearn.compose import CovariateShift, LossReweighted
+from statlearn.compose import CovariateShift, DomainBalanced, LossReweighted
+from statlearn.continual import ContinualLearner
 from statlearn.linear_model import ReweightedLinearRegression
 from statlearn.ordinal import OrdinalRegression, PrestoClassifier, PrestoClassifierCV
 from statlearn.weights import WeightingRule
@@ -51,6 +54,25 @@ ESTIMATORS = [
     ),
     CovariateShift(LinearRegression()),
     CovariateShift(LogisticRegression()),
+    DomainBalanced(SGDClassifier(random_state=0), random_state=0),
+    DomainBalanced(SGDRegressor(random_state=0), random_state=0),
+    DomainBalanced(LogisticRegression(), strategy="scalarization"),
+    ContinualLearner(SGDClassifier(random_state=0), random_state=0),
+    ContinualLearner(SGDRegressor(random_state=0), random_state=0),
+    ContinualLearner(
+        SGDClassifier("log_loss", random_state=0),
+        buffer="reservoir",
+        buffer_size=20,
+        random_state=0,
+    ),
+    ContinualLearner(
+        MLPClassifier((16,), random_state=0), eta_max=0.03, random_state=0
+    ),
+    ContinualLearner(
+        MLPRegressor(hidden_layer_sizes=(16,), random_state=0),
+        eta_max=0.03,
+        random_state=0,
+    ),
 ]
 
 # Class name -> {name of a check: the reason why it cannot hold}. A check that
@@ -63,7 +85,15 @@ EXPECTED_FAILURES: dict[str, dict[str, str]] = {
             "tests/linear_model"
         ),
     },
-    # In minibatches only, see `expected_failures`.
+    "ContinualLearner": {
+        "check_sample_weight_equivalence_on_dense_data": "holds in expectation",
+        "check_sample_weight_equivalence_on_sparse_data": "holds in expectation",
+    },
+    # In batches only, see `expected_failures`.
+    "DomainBalanced": {
+        "check_sample_weight_equivalence_on_dense_data": "holds in expectation",
+        "check_sample_weight_equivalence_on_sparse_data": "holds in expectation",
+    },
     "LossReweighted": {
         "check_sample_weight_equivalence_on_dense_data": "holds in expectation",
         "check_sample_weight_equivalence_on_sparse_data": "holds in expectation",
@@ -97,6 +127,8 @@ def expected_failures(estimator):
     if (getattr(estimator, "alpha", None) or 0.0) > 0.0:
         return {}
     if getattr(estimator, "mode", "minibatch") != "minibatch":
+        return {}
+    if getattr(estimator, "strategy", "sampling") != "sampling":
         return {}
     return EXPECTED_FAILURES.get(type(estimator).__name__, {})
 

@@ -1,0 +1,315 @@
+"""Every sampler keeps the laws of a resumable, shared stream; a new one joins below."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import statlearn.sampling
+from statlearn.sampling import (
+    DomainBatchSampler,
+    ReplayMixer,
+    UniMax,
+    WeightedSampler,
+)
+from statlearn.schedules import LinearCooldown, StepCooldown
+
+SIZES = [5000, 400, 37, 3]
+LABELS = np.random.default_rng(0).choice(4, size=3000, p=[0.7, 0.2, 0.09, 0.01])
+WEIGHTS = np.random.default_rng(1).pareto(2.0, size=1000) * (np.arange(1000) % 7 > 0)
+
+
+def weighted(seed=0, **options):
+    options.setdefault("n_samples", 1200)
+    return WeightedSampler(WEIGHTS, random_state=seed, **options)
+
+
+def domains(what, seed=0, **options):
+    return DomainBatchSampler(what, batch_size=12, n_steps=100, seed=seed, **options)
+
+
+def warmer(step):
+    return 1.0 + step
+
+
+def replay(seed=0, *, old=2000, **options):
+    options = {"batch_size": 12, "fraction": 0.15, "n_steps": 100} | options
+    return ReplayMixer(old, 1100, seed=seed, **options)
+
+
+SAMPLERS = {
+    "weighted, row by row": weighted,
+    "weighted, in batches": partial(weighted, batch_size=12),
+    "weighted, many rows": partial(weighted, n_samples=66_000),
+    "weighted, many batches": partial(weighted, n_samples=66_006, batch_size=1200),
+    "domains": partial(domains, SIZES),
+    "domains, shuffled": partial(domains, SIZES, mode="shuffle"),
+    "domains, stratified": partial(domains, SIZES, stratified=True),
+    "domains, shuffled and stratified": partial(
+        domains, SIZES, mode="shuffle", stratified=True
+    ),
+    "domains, ranges": partial(
+        domains, [range(100, 900), range(20, 50)], mode="shuffle"
+    ),
+    "domains, labels": partial(domains, LABELS, schedule=LinearCooldown(8.0)),
+    "domains, large batches": partial(
+        lambda **options: DomainBatchSampler(
+            SIZES, batch_size=12_000, n_steps=15, mode="shuffle", **options
+        )
+    ),
+    "domains, capped": partial(domains, SIZES, schedule=UniMax(SIZES, 1200, 4)),
+    "domains, own schedule": partial(domains, SIZES, schedule=warmer),
+    "replay, exact": replay,
+    "replay, blend": partial(replay, mode="blend"),
+    "replay, bernoulli": partial(replay, mode="bernoulli"),
+    "replay, several sources": partial(
+        replay, old=[900, 50, 800], old_weights=[5, 1, 2], max_epochs=None
+    ),
+    "replay, given order": partial(replay, old=np.arange(700)[::-1].copy(), offset=30),
+    "replay, flat": partial(replay, flat=True),
+}
+each_sampler = pytest.mark.parametrize(
+    "make", [pytest.param(make, id=name) for name, make in SAMPLERS.items()]
+)
+
+
+def plain(item):
+    """One item as a tuple of old and of other rows, sorted by neither."""
+    if isinstance(item, tuple):
+        return tuple(part.tolist() for part in item)
+    return ([], [item] if isinstance(item, int) else item.tolist())
+
+
+def stream(sampler):
+    return [plain(item) for item in sampler]
+
+
+def take(sampler, n):
+    """Exactly n items, leaving the sampler behind them."""
+    iterator = iter(sampler)
+    return [plain(next(iterator)) for _ in range(n)]
+
+
+def test_every_public_sampler_is_in_the_list():
+    public = [getattr(statlearn.sampling, name) for name in statlearn.sampling.__all__]
+    samplers = {value for value in public if hasattr(value, "state_dict")}
+    assert {type(make()) for make in SAMPLERS.values()} == samplers
+
+
+@each_sampler
+def test_equal_seeds_give_equal_streams(make):
+    assert stream(make(seed=3)) == stream(make(seed=3))
+
+
+@each_sampler
+def test_other_seeds_give_other_streams(make):
+    assert stream(make(seed=3)) != stream(make(seed=4))
+
+
+@each_sampler
+def test_length_is_the_number_of_items(make):
+    sampler = make()
+    assert len(stream(sampler)) == len(sampler)
+    assert sampler.step_ == len(sampler)
+
+
+@each_sampler
+def test_the_next_epoch_has_other_random_numbers(make):
+    sampler = make()
+    before, after = stream(sampler), stream(sampler)
+    assert sampler.epoch_ == 1
+    assert len(before) == len(after)
+    assert before != after
+    sampler.set_epoch(0)
+    assert stream(sampler) == before
+    sampler.set_epoch(1)
+    assert stream(sampler) == after
+
+
+@each_sampler
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.4, 0.93, 1.0])
+def test_resuming_is_the_same_as_never_having_stopped(make, share):
+    whole = stream(make())
+    step = int(share * len(whole))
+    stopped = make()
+    assert take(stopped, step) == whole[:step]
+    assert stopped.step_ == step
+    state = json.loads(json.dumps(stopped.state_dict()))
+    resumed = make()
+    resumed.load_state_dict(state)
+    rest = stream(resumed) if step < len(whole) else []
+    assert rest == whole[step:]
+
+
+@each_sampler
+def test_state_restores_the_seed(make):
+    sampler = make(seed=3)
+    take(sampler, 5)
+    other = make(seed=4)
+    other.load_state_dict(sampler.state_dict())
+    assert stream(other) == stream(sampler)
+
+
+@each_sampler
+def test_state_of_an_earlier_step_serves_a_loader_that_reads_ahead(make):
+    whole, sampler = stream(make()), make()
+    take(sampler, 9)
+    state = sampler.state_dict(step=4)
+    assert sampler.step_ == 9
+    sampler.load_state_dict(state)
+    assert stream(sampler) == whole[4:]
+
+
+@each_sampler
+def test_iterating_goes_on_where_it_stopped(make):
+    sampler = make()
+    assert take(sampler, 7) + stream(sampler) == stream(make())
+
+
+@each_sampler
+def test_loading_a_state_ends_an_iteration_under_way(make):
+    sampler, whole = make(), stream(make())
+    iterator = iter(sampler)
+    for _ in range(10):
+        next(iterator)
+    sampler.load_state_dict(make().state_dict())
+    assert plain(next(iterator)) == whole[0]
+
+
+@each_sampler
+def test_sampler_can_be_pickled_midway(make):
+    sampler = make()
+    take(sampler, 6)
+    copy = pickle.loads(pickle.dumps(sampler))
+    assert copy.step_ == 6
+    assert stream(copy) == stream(sampler)
+
+
+@each_sampler
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_divide_the_stream_of_one_process(make, world_size):
+    whole = stream(make())
+    ranks = [stream(make(rank=r, world_size=world_size)) for r in range(world_size)]
+    if len(ranks[0]) < len(whole):  # row by row
+        joined = [row for rows in zip(*ranks, strict=True) for row in rows]
+        assert joined == whole
+        return
+    for item, *parts in zip(whole, *ranks, strict=True):
+        for side in (0, 1):
+            together = [row for part in parts for row in part[side]]
+            assert sorted(together) == sorted(item[side])
+        assert len({len(part[0]) + len(part[1]) for part in parts}) == 1
+
+
+@each_sampler
+def test_state_can_be_loaded_by_another_number_of_processes(make):
+    whole, one = stream(make()), make()
+    take(one, 6)
+    state = one.state_dict()
+    ranks = [make(rank=r, world_size=2) for r in range(2)]
+    for sampler in ranks:
+        sampler.load_state_dict(state)
+    left, right = (stream(sampler) for sampler in ranks)
+    rows = sorted(row for item in left + right for row in item[0] + item[1])
+    assert rows == sorted(row for item in whole[6:] for row in item[0] + item[1])
+    assert ranks[0].state_dict() == ranks[1].state_dict()
+
+
+@each_sampler
+def test_state_of_other_settings_is_refused(make):
+    state = make().state_dict()
+    for field in set(state) - {"key", "epoch", "step", "counts", "calls", "seed"}:
+        with pytest.raises(ValueError, match=f"with the same {field}"):
+            make().load_state_dict(state | {field: "other"})
+
+
+@each_sampler
+def test_incomplete_state_is_refused(make):
+    state = make().state_dict()
+    del state["epoch"]
+    with pytest.raises(ValueError, match="without \\['epoch'\\]"):
+        make().load_state_dict(state)
+
+
+@each_sampler
+def test_a_step_by_itself_is_that_of_the_iteration(make):
+    sampler = make()
+    if not hasattr(sampler, "batch_at"):
+        pytest.skip("rows by themselves have no batch")
+    whole = stream(make())
+    for step in (len(whole) - 1, 0, 3):
+        assert plain(sampler.batch_at(step)) == whole[step]
+    assert sampler.step_ == 0
+    assert stream(sampler) == whole
+
+
+@each_sampler
+def test_counts_are_those_of_the_rows_handed_out(make):
+    sampler = make()
+    if not hasattr(sampler, "counts_"):
+        pytest.skip("keeps no account of rows")
+    taken = take(sampler, len(sampler) * 2 // 3)
+    before = sampler.counts_
+    assert before.sum() == sum(len(old) + len(new) for old, new in taken)
+    copy = make()
+    copy.load_state_dict(sampler.state_dict())
+    assert_array_equal(copy.counts_, before)
+    rest = stream(sampler)
+    assert (sampler.counts_ >= before).all()
+    assert sampler.counts_.sum() == sum(len(o) + len(n) for o, n in taken + rest)
+
+
+@each_sampler
+def test_probabilities_are_a_law(make):
+    chances = make().probabilities_
+    assert chances.min() >= 0.0
+    assert chances.sum() == pytest.approx(1.0, abs=1e-12)
+
+
+@each_sampler
+@pytest.mark.parametrize("step", [-1, 1.5, 10**9])
+def test_steps_outside_the_epoch_are_refused(make, step):
+    with pytest.raises(ValueError, match=r"The 'step' of .*state_dict must be"):
+        make().state_dict(step=step)
+
+
+@each_sampler
+@pytest.mark.parametrize("epoch", [-1, 0.5])
+def test_epochs_that_are_no_numbers_from_zero_are_refused(make, epoch):
+    with pytest.raises(ValueError, match="The 'epoch' of"):
+        make().set_epoch(epoch)
+
+
+@each_sampler
+@pytest.mark.parametrize(("rank", "world_size"), [(2, 2), (-1, 1), (0, 0), (0.5, 1)])
+def test_ranks_that_do_not_exist_are_refused(make, rank, world_size):
+    with pytest.raises(ValueError, match=r"The '(rank|world_size)' of"):
+        make(rank=rank, world_size=world_size)
+
+
+def test_batches_that_ranks_cannot_share_are_refused():
+    for make in (SAMPLERS["weighted, in batches"], SAMPLERS["domains"], replay):
+        with pytest.raises(ValueError, match=r"multiple of world_size=5.* example 15"):
+            make(rank=0, world_size=5)
+
+
+def test_samplers_do_not_load_torch():
+    code = (
+        "import sys, statlearn.sampling as s\n"
+        "list(s.WeightedSampler([1, 2], random_state=0))\n"
+        "list(s.DomainBatchSampler([9, 2], batch_size=2, n_steps=3))\n"
+        "list(s.ReplayMixer(9, 20, batch_size=2))\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+def test_cooldown_schedule_gets_the_number_of_steps():
+    assert domains(SIZES).schedule_ == StepCooldown(n_steps=100)
