@@ -146,7 +146,7 @@ def _domain_means(
     if sample_weight is not None:
         weight = read_sample_weight(to_float64(sample_weight)[0], values, caller)
     counted = weight > 0.0
-    labels, codes = group_codes(domains, caller, counted)
+    labels, codes = group_codes(domains, caller, counted, name="domains")
     if codes.shape != values.shape:
         raise ValueError(
             f"The 'domains' of {caller} must have one label for each loss. Got "

@@ -101,7 +101,7 @@ def _from_ranges(names: list[Any], parts: list[range], caller: str) -> Domains:
 
 
 def _from_labels(labels: Any, caller: str) -> Domains:
-    names, codes = group_codes(labels, caller)
+    names, codes = group_codes(labels, caller, name="domains")
     sizes = np.bincount(codes, minlength=len(names)).astype(np.int64)
     whole = all(isinstance(name, Integral) for name in names)
     if whole and 1 < len(names) == len(codes):
