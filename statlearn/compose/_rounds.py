@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from statlearn.exceptions import ExactFitWarning
 from statlearn.utils._losses import Loss, Seen, look, positions
-from statlearn.utils._scale import mad
+from statlearn.utils._rules import kind_of
+from statlearn.utils._scale import ZERO, mad, size_of
 from statlearn.utils._sklearn import take_rows
 from statlearn.utils._validation import read_rule_weights
 from statlearn.utils._warn import warn
@@ -20,8 +21,6 @@ Array = NDArray[np.float64]
 
 # Weights that move by less than this share of the largest have stopped.
 _STILL = 1e-8
-# Residuals below this share of the size of y are zero up to rounding.
-_ZERO = 1e-12
 
 
 def parts(rule: Any) -> Iterator[Any]:
@@ -32,11 +31,6 @@ def parts(rule: Any) -> Iterator[Any]:
         return
     for part in inner:
         yield from parts(part)
-
-
-def kind_of(rule: Any) -> str:
-    """Return the evidence that a rule looks at; plain functions look at losses."""
-    return getattr(rule, "evidence_kind", "loss")
 
 
 @dataclass(slots=True)
@@ -160,7 +154,7 @@ class Weigher:
             evidence = rows.weight()
         elif seen.residuals is not None and kind == "residual":
             scale = mad(seen.residuals, base)
-            zero = _ZERO * float(np.abs(rows.labels).max(initial=0.0))
+            zero = ZERO * size_of(rows.labels, base)
             if scale <= zero:
                 return self._on_the_fit(np.abs(seen.residuals) <= zero, rows.weight())
             evidence = seen.residuals / scale

@@ -14,14 +14,12 @@ from statlearn.compose._kernels import KernelRatio, sample_rows
 from statlearn.compose._meta import RowWeighter
 from statlearn.exceptions import DegenerateWeightsWarning, StatlearnWarning
 from statlearn.utils._rng import as_generator
+from statlearn.utils._rules import is_thin
 from statlearn.utils._sklearn import HasMethods, Interval, StrOptions, fit_context
 from statlearn.utils._warn import warn
 from statlearn.weights import effective_sample_size
 
 Array = NDArray[np.float64]
-
-# Fewer effective rows than this, or than this share of all, deserve a warning.
-_FEW, _FEW_SHARE = 10.0, 0.01
 
 
 class CovariateShift(RowWeighter):
@@ -332,7 +330,7 @@ class CovariateShift(RowWeighter):
         return self._clipped(self._standardized(X)) / self._mean
 
     def _check_size(self, n: int) -> None:
-        if self.ess_ < max(_FEW, _FEW_SHARE * n) and self.ess_ < 0.5 * n:
+        if is_thin(self.ess_, n):
             warn(
                 f"CovariateShift expected training rows that cover the target rows. "
                 f"Got an effective sample size of {self.ess_:.3g} of {n} rows; the "

@@ -26,6 +26,7 @@ from statlearn.linear_model._start import (
     scale_step,
     start_coefficients,
 )
+from statlearn.utils._rules import kind_of
 from statlearn.weights import Bisquare
 
 Array = NDArray[np.float64]
@@ -104,7 +105,7 @@ def is_residual_rule(weighting: Any) -> bool:
     """Tell the weightings that look at residuals from those that look at losses."""
     if isinstance(weighting, str):
         return weighting in ("mm", "s")
-    return getattr(weighting, "evidence_kind", "loss") == "residual"
+    return kind_of(weighting) == "residual"
 
 
 def fit_residual_rule(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from statlearn.linear_model._design import Design
-from statlearn.utils._scale import mad
+from statlearn.utils._scale import ZERO, size_of
 from statlearn.utils._validation import read_rule_weights
 
 Array = NDArray[np.float64]
@@ -29,8 +29,6 @@ _SLOW = 0.25
 _HALF, _SHORTEST, _LONGEST = 0.5, 1e-3, 1.9
 # Weighted Gram matrices, relative to the plain one, that are too flat to divide by.
 _TOO_FLAT, _HOLD = 1e-6, 0.1
-# Residuals below this share of the size of y are zero up to rounding.
-ZERO = 1e-12
 # A change of the fitted values below this share of the size of y is rounding.
 _ROUNDING = 16.0 * np.finfo(np.float64).eps
 
@@ -271,11 +269,6 @@ class LossWeigher:
             # The rule leaves too few rows: a share of all rows holds the rest in place.
             hessian += _HOLD * np.eye(len(hessian))
         return hessian
-
-
-def size_of(y: Array, base: Array | None) -> float:
-    """Return the size of most responses (n,), which no outlier can move far."""
-    return mad(y, base) or float(np.abs(y).max())
 
 
 def solve_positive(hessian: Array, gradient: Array) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.utils._rules import kind_of
 from statlearn.utils._scale import mad
 from statlearn.utils._validation import read_rule_weights
 
@@ -62,7 +63,7 @@ def sgd_steps(
     coef = start.copy()
     n = len(y)
     usual = 1.0 if base is None else float(base.mean())
-    on_residuals = getattr(rule, "evidence_kind", "loss") == "residual"
+    on_residuals = kind_of(rule) == "residual"
     starts = range(0, n, batch_size)
     epoch = step = 0
     while True:

@@ -12,9 +12,9 @@ from sklearn.linear_model import QuantileRegressor
 from statlearn.linear_model._design import Design
 from statlearn.linear_model._fast_lts import fast_lts
 from statlearn.linear_model._fast_s import fast_s
-from statlearn.linear_model._irls import ScaleStep, size_of
+from statlearn.linear_model._irls import ScaleStep
 from statlearn.linear_model._m_scale import m_scale, proposal2_step
-from statlearn.utils._scale import mad
+from statlearn.utils._scale import mad, size_of
 
 Array = NDArray[np.float64]
 

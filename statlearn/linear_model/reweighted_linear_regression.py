@@ -19,9 +19,10 @@ from statlearn.linear_model._design import (
 )
 from statlearn.linear_model._fitted import FittedLinearRegression
 from statlearn.linear_model._inference import covariance
-from statlearn.linear_model._irls import ZERO, size_of
 from statlearn.linear_model._start import Options
 from statlearn.utils._rng import as_generator
+from statlearn.utils._rules import kind_of
+from statlearn.utils._scale import ZERO, size_of
 from statlearn.utils._sklearn import (
     CallbackSupportMixin,
     Interval,
@@ -317,7 +318,7 @@ class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
             weighting = weighting.lower()
         else:
             weighting = self._rule(weighting)
-        kind = getattr(weighting, "evidence_kind", "loss")
+        kind = kind_of(weighting)
         if kind not in ("loss", "residual"):
             raise ValueError(
                 "The 'weighting' of ReweightedLinearRegression must look at losses or "

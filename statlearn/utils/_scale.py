@@ -9,6 +9,8 @@ Array = NDArray[np.float64]
 
 # 1 / Phi^-1(3/4): the median of |z| of a standard normal z is its inverse.
 _CONSISTENCY = 1.482602218505602
+# Residuals below this share of the size of y are zero up to rounding.
+ZERO = 1e-12
 
 
 def mad(residuals: Array, base_weight: Array | None = None) -> float:
@@ -31,6 +33,11 @@ def mad(residuals: Array, base_weight: Array | None = None) -> float:
     if base_weight is None:
         return _CONSISTENCY * float(np.median(size))
     return _CONSISTENCY * _weighted_median(size, base_weight)
+
+
+def size_of(y: Array, base: Array | None) -> float:
+    """Return the size of most responses (n,), which no outlier can move far."""
+    return mad(y, base) or float(np.abs(y).max())
 
 
 def _weighted_median(values: Array, weight: Array) -> float:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from sklearn.base import clone
 
+from statlearn.utils._rules import kind_of
 from statlearn.weights._base import Evidence, WeightingRule
 from statlearn.weights._registry import get_rule
 from statlearn.weights._vector import clip_ratio, temper
@@ -59,7 +60,7 @@ class Chain(WeightingRule):
                 "as in Chain(LinUpper(), ClipRatio(10))."
             )
         self.rules = rules = tuple(map(get_rule, rules))
-        kinds = {getattr(rule, "evidence_kind", "loss") for rule in rules}
+        kinds = {kind_of(rule) for rule in rules}
         if {"loss", "residual"} <= kinds:
             raise ValueError(
                 "The 'rules' of Chain must look at one kind of evidence. Got rules on "
@@ -69,7 +70,7 @@ class Chain(WeightingRule):
     @property
     def evidence_kind(self) -> Evidence:  # type: ignore[override]
         """What the rules look at."""
-        kinds = {getattr(rule, "evidence_kind", "loss") for rule in self.rules}
+        kinds = {kind_of(rule) for rule in self.rules}
         order: tuple[Evidence, ...] = ("loss", "residual", "group", "weight")
         return next(kind for kind in order if kind in kinds)
 
@@ -78,7 +79,7 @@ class Chain(WeightingRule):
         if groups is None and self.evidence_kind != "group":
             self._refuse_group_rules()
         for position, rule in enumerate(self.rules):
-            if getattr(rule, "evidence_kind", "loss") == "weight":
+            if kind_of(rule) == "weight":
                 # As the first of its chain, a link acts on weights that are given.
                 given = evidence if position == 0 else weights
                 weights = rule(given, base_weight=base_weight, step=step)
@@ -89,7 +90,7 @@ class Chain(WeightingRule):
     def _refuse_group_rules(self) -> None:
         """Raise for a rule on groups that would take losses for labels."""
         for rule in self.rules:
-            if getattr(rule, "evidence_kind", "loss") == "group":
+            if kind_of(rule) == "group":
                 raise ValueError(
                     f"The 'groups' of Chain must be given for {rule!r} beside a rule "
                     f"on a {self.evidence_kind}. Got None; pass one label for each "

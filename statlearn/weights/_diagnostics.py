@@ -12,6 +12,7 @@ from scipy import special
 from statlearn.exceptions import DegenerateWeightsWarning
 from statlearn.utils._groups import group_codes
 from statlearn.utils._optional import require
+from statlearn.utils._rules import FEW_ROWS, is_thin
 from statlearn.utils._tables import facts, number, text_table
 from statlearn.utils._warn import warn
 from statlearn.weights._vector import as_weights
@@ -19,8 +20,6 @@ from statlearn.weights._vector import as_weights
 Array = NDArray[np.float64]
 
 _QUARTERS = (0.25, 0.5, 0.75)
-# Fewer effective rows than this say little, however many rows there are.
-_FEW = 10.0
 
 
 def effective_sample_size(weights: Any) -> float:
@@ -285,10 +284,10 @@ def weight_summary(weights: Any, *, groups: Any = None) -> WeightSummary:
     parts = {} if groups is None else _describe_groups(values, groups)
     whole = _describe(values, parts)
     effective, n = whole.effective_sample_size, whole.n
-    if effective < max(_FEW, 0.01 * n) and effective < 0.5 * n:
+    if is_thin(effective, n):
         warn(
-            f"weight_summary expected an effective sample size of {_FEW:g} and 1 % of "
-            f"all rows. Got {effective:.3g} of {n} rows; clip or temper the weights "
+            f"weight_summary expected an effective sample size of {FEW_ROWS:g} and 1 % "
+            f"of all rows. Got {effective:.3g} of {n} rows; clip or temper the weights "
             f"before anything is computed with them.",
             DegenerateWeightsWarning,
         )

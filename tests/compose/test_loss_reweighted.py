@@ -502,3 +502,14 @@ def test_residual_rule_for_a_classifier_is_refused():
 def test_target_is_required():
     with pytest.raises(ValueError, match="requires y to be passed"):
         LossReweighted(Ridge()).fit(X, None)
+
+
+def test_one_absurd_response_does_not_make_all_others_exact():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    y = X @ [1.0, 2.0] + rng.normal(size=60)
+    y[7] = 1e20
+    tree = DecisionTreeRegressor(criterion="absolute_error", min_samples_leaf=10)
+    weights = LossReweighted(tree, "bisquare", max_iter=2).fit(X, y).weights_
+    assert weights[7] == 0.0
+    assert len(np.unique(weights[weights > 0.0])) > 20
