@@ -10,9 +10,11 @@ __all__ = [
     "EmptyClassWarning",
     "ExactFitWarning",
     "LabelOrderWarning",
+    "QuantileCrossingWarning",
     "RareClassWarning",
     "RepetitionWarning",
     "SeparationWarning",
+    "SmallCalibrationWarning",
     "StatlearnWarning",
 ]
 
@@ -94,6 +96,20 @@ class ExactFitWarning(StatlearnWarning):
     """Half of the data or more lie exactly on a plane, so their scale is zero.
 
     The fit stops at that plane: rows on it have weight 1, all others weight 0.
+    """
+
+
+class QuantileCrossingWarning(StatlearnWarning):
+    """Quantiles of a row fall where the level rises, and nothing was asked to mend it.
+
+    Pass ``monotone="sort"`` or ``"isotonic"`` to put them in order.
+    """
+
+
+class SmallCalibrationWarning(StatlearnWarning):
+    """Too few rows to calibrate a level or coverage, so that its bound is infinite.
+
+    The message says how many rows are enough. A finite bound would have no guarantee.
     """
 
 

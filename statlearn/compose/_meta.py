@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import get_config
 from sklearn.base import MetaEstimatorMixin, clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
-    get_routing_for_object,
     process_routing,
 )
-from sklearn.utils.validation import has_fit_parameter
 
-from statlearn.utils._delegate import Delegating
+from statlearn.utils._delegate import Delegating, weight_keyword
 from statlearn.utils._sklearn import CallbackSupportMixin
 from statlearn.utils._validation import read_sample_weight
 
 Array = NDArray[np.float64]
-
-
-def weight_keyword(estimator: Any) -> str | None:
-    """Return the keyword by which the ``fit`` of an estimator takes weights.
-
-    Parameters
-    ----------
-    estimator : estimator
-
-    Returns
-    -------
-    keyword : str or None
-        ``"sample_weight"``, with the names of steps before it for a pipeline without
-        metadata routing; None if the estimator takes no weights.
-    """
-    if has_fit_parameter(estimator, "sample_weight"):
-        return "sample_weight"
-    if get_config()["enable_metadata_routing"]:
-        routing = get_routing_for_object(estimator)
-        return "sample_weight" if routing.consumes("fit", ["sample_weight"]) else None
-    if isinstance(estimator, Pipeline):
-        name, last = estimator.steps[-1]
-        keyword = weight_keyword(last) if hasattr(last, "fit") else None
-        return f"{name}__{keyword}" if keyword else None
-    parameters = inspect.signature(estimator.fit).parameters.values()
-    forwards = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return "sample_weight" if forwards else None
 
 
 class RowWeighter(CallbackSupportMixin, MetaEstimatorMixin, Delegating):

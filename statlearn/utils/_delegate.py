@@ -1,15 +1,46 @@
-"""Estimators that hold another one and hand predictions on to it."""
+"""Estimators that hold another one: what its fit takes, and what it predicts."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+from sklearn import get_config
 from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+
+def weight_keyword(estimator: Any) -> str | None:
+    """Return the keyword by which the ``fit`` of an estimator takes weights.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    keyword : str or None
+        ``"sample_weight"``, with the names of steps before it for a pipeline without
+        metadata routing; None if the estimator takes no weights.
+    """
+    if has_fit_parameter(estimator, "sample_weight"):
+        return "sample_weight"
+    if get_config()["enable_metadata_routing"]:
+        routing = get_routing_for_object(estimator)
+        return "sample_weight" if routing.consumes("fit", ["sample_weight"]) else None
+    if isinstance(estimator, Pipeline):
+        name, last = estimator.steps[-1]
+        keyword = weight_keyword(last) if hasattr(last, "fit") else None
+        return f"{name}__{keyword}" if keyword else None
+    parameters = inspect.signature(estimator.fit).parameters.values()
+    forwards = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return "sample_weight" if forwards else None
 
 
 def estimator_has(name: str) -> Callable[[Any], bool]:
