@@ -108,3 +108,17 @@ def reservoir(
     slots[place[entered]] = len(kept) + entered
     # Places of old rows mean nothing, so tasks can stay together.
     return joined(kept, new).take(np.sort(slots))
+
+
+def check_buffer(buffer: str, buffer_size: int | None) -> None:
+    """Raise unless the rows to keep have a size where they need one."""
+    if buffer == "reservoir" and buffer_size is None:
+        raise ValueError(
+            "The 'buffer_size' of ContinualLearner must be given with "
+            "buffer='reservoir'. Got None; pass the number of rows to keep."
+        )
+    if buffer == "all" and buffer_size is not None:
+        raise ValueError(
+            f"The 'buffer_size' of ContinualLearner must be None with buffer='all'. "
+            f"Got {buffer_size}; pass buffer='reservoir' to keep so many rows."
+        )

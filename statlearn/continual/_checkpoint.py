@@ -19,6 +19,8 @@ from zipfile import BadZipFile
 import numpy as np
 from scipy import sparse
 
+# Parameters that may differ from those of the run that wrote a checkpoint.
+_NO_IDENTITY = {"estimator", "checkpoint", "checkpoint_every", "random_state"}
 _TREE = "tree"
 _NUMBERS = "biufc"
 
@@ -146,6 +148,26 @@ def describe(value: Any) -> str:
         return repr(value)
 
 
+def identity_of(learner: Any, *, data: str, before: str) -> dict[str, str]:
+    """Return what a run must share with a file to go on from it.
+
+    Parameters
+    ----------
+    learner : estimator
+    data : str
+        Digest of the rows of the task.
+    before : str
+        By which the tasks before are known.
+    """
+    parameters = {
+        name: describe(value)
+        for name, value in learner.get_params().items()
+        if name not in _NO_IDENTITY
+    }
+    kind = describe(type(learner.estimator))
+    return {"data": data, "tasks before": before, "estimator": kind, **parameters}
+
+
 class Checkpoint:
     """The file of one task.
 
@@ -182,9 +204,9 @@ class Checkpoint:
             )
         return tree
 
-    def name_of_run(self, seed: int) -> str:
+    def name_of_run(self, seed: int, n_steps: int) -> str:
         """Return a text by which the next task knows this one and those before."""
-        return digest(repr(sorted(self.identity.items())), seed)
+        return digest(repr(sorted(self.identity.items())), seed, n_steps)
 
     def save(self, tree: dict[str, Any]) -> None:
         """Replace the state in the file."""

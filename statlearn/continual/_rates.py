@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.schedules import Constant, Cosine, Linear, Schedule
+from statlearn.schedules import Constant, Cosine, Linear
 
 Array = NDArray[np.float64]
 
@@ -42,17 +42,12 @@ def rates_of(
         schedule = Linear(eta_max, eta_min=low, n_steps=n_steps, warmup=warmup)
     elif schedule == "cosine":
         schedule = Cosine(eta_max, eta_min=low, n_steps=n_steps, warmup=warmup)
-    elif is_template(schedule):
+    elif getattr(schedule, "is_template", False):
         schedule = schedule.over(n_steps)
     else:
         return _checked([schedule(n_before + k) for k in range(1, n_steps + 1)])
     # The rate at step 0 would be 0, and the last step is to have the last rate.
     return schedule(np.arange(1, n_steps + 1))
-
-
-def is_template(schedule: Any) -> bool:
-    """Tell whether a schedule lacks the length that its phases depend on."""
-    return isinstance(schedule, Schedule) and not schedule._pieces
 
 
 def _checked(rates: list[Any]) -> Array:

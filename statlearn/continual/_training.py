@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.continual._buffer import Rows, stacked
+from statlearn.continual._callbacks import Watch
 from statlearn.continual._checkpoint import Checkpoint
 from statlearn.sampling import ReplayMixer
 from statlearn.utils._losses import look
@@ -89,6 +91,11 @@ class Plan:
         return rows
 
 
+def seed_of_task(seed: int, task: int) -> int:
+    """Return the seed of one task of a run."""
+    return int(np.random.SeedSequence([seed, task]).generate_state(1)[0])
+
+
 @dataclass(slots=True)
 class Progress:
     """How far a task has come.
@@ -99,10 +106,54 @@ class Progress:
         Steps made.
     losses : list of list of float
         A loss for each task at each point passed.
+    done : bool
+        Whether it is over: after its last step, or stopped before.
     """
 
     step: int = 0
     losses: list[list[float]] = field(default_factory=list)
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a task goes on from, and where it writes how far it is.
+
+    Attributes
+    ----------
+    checkpoint : Checkpoint or None
+        None writes nothing.
+    stored : dict or None
+        What was read from there.
+    every : int
+        Steps between two writes.
+    seed : int
+        Seed of the run, which an interrupted one goes on with.
+    """
+
+    checkpoint: Checkpoint | None
+    stored: dict[str, Any] | None
+    every: int
+    seed: int
+
+    def progress(self) -> Progress:
+        """Return how far the task was."""
+        if self.stored is None:
+            return Progress()
+        return Progress(**{key: self.stored[key] for key in ("step", "losses", "done")})
+
+    def write(self, progress: Progress, driver: Any) -> None:
+        """Write if it is time to."""
+        due = progress.done or progress.step % self.every == 0
+        if self.checkpoint is not None and due:
+            state = {"seed": self.seed, "estimator": driver.state()}
+            self.checkpoint.save(state | asdict(progress))
+
+    def name_of_run(self, progress: Progress) -> str:
+        """Return a text by which the next task knows this one and those before."""
+        if self.checkpoint is None:
+            return "none"
+        return self.checkpoint.name_of_run(self.seed, progress.step)
 
 
 def run(
@@ -111,12 +162,11 @@ def run(
     plan: Plan,
     *,
     reset: bool,
-    checkpoint: Checkpoint | None,
-    stored: dict[str, Any] | None,
-    every: int,
-    extra: dict[str, Any],
-) -> tuple[Any, Array]:
-    """Train a copy of an estimator; go on from a checkpoint where there is one.
+    record: Record,
+    watch: Watch,
+    state_of: Callable[[Any, Progress], dict[str, Any]],
+) -> tuple[Any, Progress]:
+    """Train a copy of an estimator; go on from a record where there is one.
 
     Parameters
     ----------
@@ -127,58 +177,45 @@ def run(
     plan : Plan
     reset : bool
         Whether the optimizer forgets the tasks before.
-    checkpoint : Checkpoint or None
-        Where to write.
-    stored : dict or None
-        What was read from there.
-    every : int
-        Steps between two writes.
-    extra : dict
-        What else the checkpoint must hold.
+    record : Record
+    watch : Watch
+        Is told of each block of steps, and may ask to stop after it.
+    state_of : callable
+        Gives what a learner with such a copy knows.
 
     Returns
     -------
     estimator : estimator
         The trained copy.
-    losses : ndarray of shape (n_points, n_tasks)
-        NaN for tasks without rows, and before the estimator has made a step.
+    progress : Progress
+        Losses are NaN for tasks without rows, and before the first step of all.
     """
-    estimator = deepcopy(estimator)
-    driver, progress = drive(estimator), Progress()
-    driver.prepare(plan.batch_size)
+    estimator, progress = deepcopy(estimator), record.progress()
+    trainer = Trainer(estimator, drive(estimator), plan)
     if reset:
-        driver.reset()
-    trainer = Trainer(estimator, driver, plan)
-    if stored is not None:
-        # A first step makes what only the estimator itself can make.
-        trainer.step(*_first_batch(plan), rate=0.0)
-        progress = Progress(stored["step"], stored["losses"])
-        driver.set_rate(float(plan.rates[progress.step - 1]))
-        driver.restore(stored["estimator"])
-
-    def save() -> None:
-        if checkpoint is not None:
-            state = {"estimator": driver.state(), "step": progress.step}
-            checkpoint.save({**extra, **state, "losses": progress.losses})
-
-    points, samples = plan.points(), plan.samples()
+        trainer.driver.reset()
+    if record.stored is not None:
+        trainer.restore(record.stored["estimator"], progress.step)
+    samples, mixer = plan.samples(), plan.mixer()
     if not progress.losses:
         progress.losses.append(trainer.losses(samples))
-    mixer, n_steps = plan.mixer(), len(plan.rates)
     mixer.load_state_dict(mixer.state_dict(progress.step))
-    # A stream that stands at its end would begin anew.
-    for old, new in mixer if progress.step < n_steps else ():
-        trainer.step(old, new, rate=float(plan.rates[progress.step]))
-        progress.step += 1
-        if progress.step == points[len(progress.losses)]:
-            progress.losses.append(trainer.losses(samples))
-        if progress.step % every == 0 or progress.step == n_steps:
-            save()
-    return estimator, np.array(progress.losses)
-
-
-def _first_batch(plan: Plan) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    return np.empty(0, np.intp), np.arange(min(plan.batch_size, len(plan.new)))
+    ends = [] if progress.done else plan.points()[len(progress.losses) :].tolist()
+    watch.begin(len(ends))
+    batches = iter(mixer)
+    for end in ends:
+        watch.begin_block()
+        for old, new in islice(batches, end - progress.step):
+            trainer.step(old, new, rate=float(plan.rates[progress.step]))
+            progress.step += 1
+            if progress.step == end:
+                progress.losses.append(trainer.losses(samples))
+                stop = watch.end_block(lambda: state_of(deepcopy(estimator), progress))
+                progress.done = stop or end == len(plan.rates)
+            record.write(progress, trainer.driver)
+        if progress.done:
+            break
+    return estimator, progress
 
 
 class Trainer:
@@ -192,7 +229,8 @@ class Trainer:
     """
 
     def __init__(self, estimator: Any, driver: Any, plan: Plan) -> None:
-        self._estimator, self._driver, self._plan = estimator, driver, plan
+        driver.prepare(plan.batch_size)
+        self._estimator, self.driver, self._plan = estimator, driver, plan
         self._untrained = plan.first
 
     def step(
@@ -210,9 +248,17 @@ class Trainer:
         if self._untrained and plan.classes is not None:
             # A classifier must hear of all classes before it sees rows of some.
             extra["classes"] = plan.classes
-        self._driver.set_rate(rate)
+        self.driver.set_rate(rate)
         self._estimator.partial_fit(X, y, **extra)
         self._untrained = False
+
+    def restore(self, state: Any, step: int) -> None:
+        """Take up the state of the estimator after so many steps."""
+        # A first step makes what only the estimator itself can make.
+        some = np.arange(min(self._plan.batch_size, len(self._plan.new)))
+        self.step(some[:0], some, rate=0.0)
+        self.driver.set_rate(float(self._plan.rates[step - 1]))
+        self.driver.restore(state)
 
     def losses(self, samples: dict[int, Rows]) -> list[float]:
         """Return the mean loss of some rows of each task; NaN where there are none."""

@@ -14,25 +14,30 @@ from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from statlearn.continual._buffer import Rows, alike, joined, reservoir
-from statlearn.continual._checkpoint import Checkpoint, describe, digest
+from statlearn.continual._buffer import Rows, alike, check_buffer, joined, reservoir
+from statlearn.continual._callbacks import Watch
+from statlearn.continual._checkpoint import Checkpoint, digest, identity_of
 from statlearn.continual._drivers import driver_of, rate_of, require_state
 from statlearn.continual._history import ContinualHistory, empty_history
 from statlearn.continual._rates import NAMES, rates_of
-from statlearn.continual._training import Plan, run
+from statlearn.continual._training import Plan, Progress, Record, run, seed_of_task
 from statlearn.utils._delegate import Delegating
 from statlearn.utils._losses import positions
 from statlearn.utils._rng import as_generator
-from statlearn.utils._sklearn import HasMethods, Interval, StrOptions, fit_context
+from statlearn.utils._sklearn import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+)
 from statlearn.utils._validation import read_sample_weight
 
-# Parameters that may differ from those of the run that wrote a checkpoint.
-_NO_IDENTITY = {"estimator", "checkpoint", "checkpoint_every", "random_state"}
 # Passes over the rows of a task, if its steps are not given.
 _N_PASSES = 20
 
 
-class ContinualLearner(Delegating):
+class ContinualLearner(CallbackSupportMixin, Delegating):
     """Train one estimator on one data set after another without forgetting the first.
 
     Each data set, or task, is a run of minibatch steps with a learning rate that rises
@@ -139,6 +144,10 @@ class ContinualLearner(Delegating):
     interruption; calls that were complete return at once. For this the estimator needs
     an integer as its `random_state`. Files hold numbers and text, no pickles and no
     rows, and replace each other whole. Other data or parameters are refused.
+
+    *Callbacks* of scikit-learn see a task as up to twenty blocks of steps; losses are
+    measured at their ends. One that asks to stop ends the task there, with fewer steps
+    in `history_`; with `checkpoint`, that is the end of this task for good.
 
     A later task takes `O(n_steps)` steps whatever came before, and each one also a
     pass over the buffer that is kept.
@@ -293,44 +302,37 @@ class ContinualLearner(Delegating):
     def _learn(
         self, X: Any, y: Any, classes: Any, sample_weight: Any, *, first: bool
     ) -> ContinualLearner:
-        self._check_settings()
+        check_buffer(self.buffer, self.buffer_size)
         drive = driver_of(self.estimator)
         new = self._read(X, y, sample_weight, 0 if first else self.tasks_seen_, first)
         known = self._known_classes(new.y, classes, first)
-        checkpoint, stored, seed = self._open_checkpoint(new, known, first)
-        plan = self._plan(new, known, seed, first)
-        estimator, losses = run(
+        record = self._record(new, known, first)
+        plan = self._plan(new, known, record.seed, first)
+        watch = Watch(self, X, y)
+        history = empty_history() if first else self.history_
+
+        def state_of(estimator: Any, progress: Progress) -> dict[str, Any]:
+            """Return what tells of the model after some steps."""
+            learnt = {"classes_": estimator.classes_} if plan.classifier else {}
+            rates, points = plan.rates[: progress.step], plan.points()
+            losses = np.array(progress.losses)
+            path = history.with_task(rates, points[: len(losses)], losses)
+            return {"estimator_": estimator, "history_": path, **learnt}
+
+        estimator, progress = run(
             clone(self.estimator) if first else self.estimator_,
             drive,
             plan,
             reset=self.reset_optimizer and not first,
-            checkpoint=checkpoint,
-            stored=stored,
-            every=self.checkpoint_every,
-            extra={"seed": seed},
+            record=record,
+            watch=watch,
+            state_of=state_of,
         )
-        history = empty_history() if first else self.history_
-        self.history_ = history.with_task(plan.rates, plan.points(), losses)
+        self.__dict__ |= state_of(estimator, progress)
         self._keep(plan, first)
-        self.estimator_ = estimator
-        self._seed = seed
-        self._run_before = checkpoint.name_of_run(seed) if checkpoint else "none"
-        if plan.classifier:
-            self.classes_ = estimator.classes_
+        self._seed, self._run_before = record.seed, record.name_of_run(progress)
+        watch.end()
         return self
-
-    def _check_settings(self) -> None:
-        if self.buffer == "reservoir" and self.buffer_size is None:
-            raise ValueError(
-                "The 'buffer_size' of ContinualLearner must be given with "
-                "buffer='reservoir'. Got None; pass the number of rows to keep."
-            )
-        if self.buffer == "all" and self.buffer_size is not None:
-            raise ValueError(
-                f"The 'buffer_size' of ContinualLearner must be None with buffer='all'."
-                f" Got {self.buffer_size}; pass buffer='reservoir' to keep so many "
-                f"rows."
-            )
 
     def _read(self, X: Any, y: Any, sample_weight: Any, task: int, first: bool) -> Rows:
         """Return the rows of a task that have weight."""
@@ -382,31 +384,25 @@ class ContinualLearner(Delegating):
         positions(known, y)  # refuses other labels
         return known
 
-    def _open_checkpoint(
-        self, new: Rows, known: Any, first: bool
-    ) -> tuple[Checkpoint | None, dict[str, Any] | None, int]:
-        """Return the file of this task, what it holds, and the seed of the run."""
-        seed = self._new_seed() if first else self._seed
+    def _record(self, new: Rows, known: Any, first: bool) -> Record:
+        """Return what a run that was interrupted has left of this task, if any."""
+        if first:
+            seed = int(as_generator(self.random_state).integers(2**63))
+        else:
+            seed = self._seed
         if self.checkpoint is None:
-            return None, None, seed
+            return Record(None, None, self.checkpoint_every, seed)
         require_state(self.estimator)
-        identity = {
-            "data": digest(new.X, new.y, new.weight, known),
-            "tasks before": "none" if first else self._run_before,
-            "estimator": describe(type(self.estimator)),
-        }
-        identity |= {
-            name: describe(value)
-            for name, value in self.get_params().items()
-            if name not in _NO_IDENTITY
-        }
+        identity = identity_of(
+            self,
+            data=digest(new.X, new.y, new.weight, known),
+            before="none" if first else self._run_before,
+        )
         task = 0 if first else self.tasks_seen_
         checkpoint = Checkpoint(self.checkpoint, task, identity)
         stored = checkpoint.load()
-        return checkpoint, stored, seed if stored is None else stored["seed"]
-
-    def _new_seed(self) -> int:
-        return int(as_generator(self.random_state).integers(2**63))
+        seed = seed if stored is None else stored["seed"]
+        return Record(checkpoint, stored, self.checkpoint_every, seed)
 
     def _plan(self, new: Rows, known: Any, seed: int, first: bool) -> Plan:
         old = None if first else self._kept()
@@ -427,7 +423,7 @@ class ContinualLearner(Delegating):
             fraction=self.replay_fraction,
             batch_size=self.batch_size,
             rates=rates,
-            seed=_seed_for(seed, 0 if first else self.tasks_seen_),
+            seed=seed_of_task(seed, 0 if first else self.tasks_seen_),
             classifier=is_classifier(self.estimator),
             first=first,
             classes=known if first else None,
@@ -451,8 +447,3 @@ class ContinualLearner(Delegating):
         self.buffer_weight_, self.buffer_task_ = kept.weight, kept.task
         self.rows_seen_ = n_before + len(plan.new)
         self.tasks_seen_ = 1 if first else self.tasks_seen_ + 1
-
-
-def _seed_for(seed: int, task: int) -> int:
-    """Return the seed of one task of a run."""
-    return int(np.random.SeedSequence([seed, task]).generate_state(1)[0])

@@ -121,7 +121,11 @@ def mean_domain_loss(
     labels, means = _domain_means(losses, domains, sample_weight, caller)
     if domain_weight is None:
         return float(means.mean())
-    weight = as_numbers([dict(domain_weight).get(label) for label in labels])
+    try:
+        given = dict(domain_weight)
+    except (TypeError, ValueError):
+        given = {}
+    weight = as_numbers([given.get(label) for label in labels])
     good = np.isfinite(weight).all() and weight.min() >= 0.0 and weight.any()
     if not good:
         raise ValueError(

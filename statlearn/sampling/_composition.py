@@ -7,13 +7,14 @@ sampler goes along or after a jump.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.sampling._counter import Shuffle
-from statlearn.sampling._stream import Stream
+from statlearn.sampling._stream import Stream, is_whole
 
 Integers = NDArray[np.int64]
 
@@ -32,6 +33,7 @@ class Composition(Stream):
     each step of a block takes of each domain.
     """
 
+    batch_size: int
     _sizes: Integers
     _known: tuple[int, int, Integers]  # counts before a block of an epoch
 
@@ -106,6 +108,16 @@ class Composition(Stream):
 
     def _progress(self, step: int) -> dict[str, Any]:
         return {"counts": self._counts_at(self.epoch_, step).tolist()}
+
+    def _can_stand_at(self, state: Mapping[str, Any]) -> bool:
+        counts = state["counts"]
+        return (
+            super()._can_stand_at(state)
+            and isinstance(counts, (list, tuple))
+            and len(counts) == len(self._sizes)
+            and all(map(is_whole, counts))
+            and sum(counts) == state["step"] * self.batch_size
+        )
 
     def _restore(self, state: dict[str, Any]) -> None:
         block, offset = divmod(self._end, self._block_steps)

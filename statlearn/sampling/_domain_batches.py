@@ -13,7 +13,12 @@ from statlearn.exceptions import RepetitionWarning
 from statlearn.sampling._composition import Composition, runs, steps_of_block
 from statlearn.sampling._counter import GOLDEN, Lane, generator_at, seed_of
 from statlearn.sampling._domains import read_domains
-from statlearn.sampling._stream import check_batch_size, check_ranks, positive_integer
+from statlearn.sampling._stream import (
+    check_batch_size,
+    check_max_epochs,
+    check_ranks,
+    positive_integer,
+)
 from statlearn.schedules import Schedule, StepCooldown
 from statlearn.utils._warn import warn
 from statlearn.weights._groups import tempered_share
@@ -144,7 +149,8 @@ class DomainBatchSampler(Composition):
                 f"of them."
             )
         super().__init__(n_steps, seed_of(seed, name), rank, world_size)
-        self.mode, self.stratified, self.max_epochs = mode, bool(stratified), max_epochs
+        self.mode, self.stratified = mode, bool(stratified)
+        self.max_epochs = check_max_epochs(max_epochs, name)
         self._domains = read_domains(domains, name)
         self._sizes = self._domains.sizes
         self.schedule_ = _with_steps(schedule, n_steps, name)
@@ -152,8 +158,8 @@ class DomainBatchSampler(Composition):
         self._expected: Array | None = None
         self._start_counting()
         self._probabilities(0, 1)
-        if max_epochs is not None:
-            self._warn_of_repetition(max_epochs)
+        if self.max_epochs is not None:
+            self._warn_of_repetition(self.max_epochs)
 
     @property
     def domains_(self) -> list[Any]:

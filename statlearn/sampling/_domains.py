@@ -76,10 +76,20 @@ def read_domains(domains: Any, caller: str) -> Domains:
             f"The 'domains' of {caller} must map names to sizes or to ranges. Got "
             f"{type(parts[0]).__name__} among the values; {_HOW}."
         )
+    if any(isinstance(part, (float, range)) for part in parts):
+        raise TypeError(
+            f"The 'domains' of {caller} as a list must hold integers, ranges or names. "
+            f"Got {_few(parts)}; {_HOW}."
+        )
     return _from_labels(domains, caller)
 
 
 def _from_sizes(names: list[Any], parts: list[Any], caller: str) -> Domains:
+    if sum(map(abs, map(int, parts))) >= 2**63:
+        raise ValueError(
+            f"The sizes in 'domains' of {caller} must add up to less than 2^63. Got "
+            f"{_few(parts)}; count rows, not bytes."
+        )
     sizes = np.array([int(part) for part in parts], dtype=np.int64)
     _refuse_empty(names, sizes, caller)
     return Domains(names, sizes, np.cumsum(sizes) - sizes)

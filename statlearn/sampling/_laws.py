@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.utils._arrays import real_number
 from statlearn.utils._validation import as_numbers
 from statlearn.weights._groups import tempered_share
 
@@ -164,6 +165,8 @@ def gradient_variance_ratio(
             f"gradient for each domain, or None."
         )
     mass = share * (moment / moment.max())
+    if not mass.any():
+        return 0.0  # gradients only where the shares, and so the weights, vanish
     return float(mass @ (share / (size / size.sum())) / mass.sum())
 
 
@@ -186,7 +189,7 @@ class UniMax:
 
     Attributes
     ----------
-    sizes : tuple of int
+    sizes : tuple of float
         Number of rows of each domain.
     budget : float
         Rows drawn in the whole training.
@@ -223,16 +226,17 @@ class UniMax:
         """Check the fields and distribute the budget."""
         size = _sizes(self.sizes, "UniMax")
         for name in ("budget", "max_epochs"):
-            value = as_numbers(getattr(self, name))
-            if value.ndim or not (np.isfinite(value) and value > 0.0):
+            value = real_number(getattr(self, name), name, "UniMax")
+            if not 0.0 < value < np.inf:
                 raise ValueError(
                     f"The '{name}' of UniMax must be a finite number above 0. Got "
                     f"{getattr(self, name)!r}; budget counts rows, max_epochs "
                     f"repetitions."
                 )
+            object.__setattr__(self, name, value)
         object.__setattr__(self, "sizes", tuple(size.tolist()))
         share = np.empty(len(size))
-        left = float(self.budget)
+        left = self.budget
         for taken, domain in enumerate(np.argsort(size, kind="stable")):
             share[domain] = min(
                 left / (len(size) - taken), self.max_epochs * size[domain]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 from zlib import crc32
@@ -12,7 +13,13 @@ from numpy.typing import NDArray
 from statlearn.exceptions import RepetitionWarning
 from statlearn.sampling._composition import Composition, steps_of_block
 from statlearn.sampling._counter import GOLDEN, Lane, generator_at, seed_of
-from statlearn.sampling._stream import check_batch_size, check_ranks, positive_integer
+from statlearn.sampling._stream import (
+    check_batch_size,
+    check_max_epochs,
+    check_ranks,
+    is_whole,
+    positive_integer,
+)
 from statlearn.utils._validation import as_numbers
 from statlearn.utils._warn import warn
 
@@ -63,6 +70,7 @@ def replay_order(
     >>> replay_order([2, 8, 4, 9, 1], reshuffle=False, offset=2)
     array([4, 9, 1, 2, 8])
     """
+    offset = _offset(offset, "replay_order")
     rows = np.array(order)
     if rows.ndim != 1 or not rows.size:
         raise ValueError(
@@ -70,6 +78,11 @@ def replay_order(
             f"{rows.shape}; pass the rows of the earlier training."
         )
     if reshuffle:
+        if not is_whole(seed, 2**32 - 1):
+            raise ValueError(
+                f"The 'seed' of replay_order must be an integer from 0 to 2^32 - 1. "
+                f"Got {seed!r}; pass for example seed=1234."
+            )
         np.random.RandomState(seed).shuffle(rows)  # as published
     return np.roll(rows, -(offset % len(rows)))
 
@@ -236,15 +249,15 @@ class ReplayMixer(Composition):
             if old_weights is None
             else _source_weights(old_weights, "old_weights", len(sizes), name)
         )
-        self.offset = int(offset)
-        self._turned = np.append(self.offset % np.maximum(sizes, 1), 0)
-        self._given = old.copy() if isinstance(old, np.ndarray) else None
+        self.offset = _offset(offset, name)
+        self._turned = np.array([self.offset % max(n, 1) for n in sizes.tolist()] + [0])
+        self._given = _given_rows(old, self.flat, name)
         self._seed = seed_of(seed, name)
         self._seen = self._order_given()
         self._starts = np.append(np.cumsum(sizes) - sizes, 0)
         self._block_steps = steps_of_block(self.batch_size, len(self._sizes))
         self._start_counting()
-        self._check_amount(max_epochs)
+        self._check_amount(check_max_epochs(max_epochs, name))
 
     @property
     def probabilities_(self) -> Array:
@@ -336,6 +349,9 @@ class ReplayMixer(Composition):
     def _progress(self, step: int) -> dict[str, Any]:
         return {**super()._progress(step), "seed": self._seed}
 
+    def _can_stand_at(self, state: Mapping[str, Any]) -> bool:
+        return super()._can_stand_at(state) and is_whole(state["seed"])
+
     def _restore(self, state: dict[str, Any]) -> None:
         super()._restore(state)
         self._seed = int(state["seed"])
@@ -378,7 +394,8 @@ class ReplayMixer(Composition):
 
 
 def _fraction(fraction: Any, caller: str) -> float:
-    if isinstance(fraction, Real) and 0.0 <= float(fraction) < 1.0:
+    number = isinstance(fraction, Real) and not isinstance(fraction, bool)
+    if number and 0.0 <= float(fraction) < 1.0:
         return float(fraction)
     raise ValueError(
         f"The 'fraction' of {caller} must lie in [0, 1). Got {fraction!r}; pass for "
@@ -386,13 +403,42 @@ def _fraction(fraction: Any, caller: str) -> float:
     )
 
 
+def _offset(offset: Any, caller: str) -> int:
+    if is_whole(offset):
+        return int(offset)
+    raise ValueError(
+        f"The 'offset' of {caller} must be an integer >= 0. Got {offset!r}; pass the "
+        f"number of old rows that were replayed before."
+    )
+
+
+def _given_rows(old: Any, flat: bool, caller: str) -> Integers | None:
+    """Return a copy of old rows, if rows and not numbers of them were given."""
+    if not isinstance(old, np.ndarray) or not old.size:
+        return None
+    if old.min() < 0:
+        raise ValueError(
+            f"The rows in 'old' of {caller} must be numbers >= 0. Got {old.min()}; "
+            f"number rows from 0."
+        )
+    if flat and old.max() >= old.size:
+        raise ValueError(
+            f"The rows in 'old' of {caller} must be below their number {old.size} with "
+            f"flat=True, since new rows follow them. Got row {old.max()}; number old "
+            f"rows from 0, or pass flat=False."
+        )
+    return old.copy()
+
+
 def _old_sizes(old: Any, fraction: float, caller: str) -> Integers:
     """Return the numbers (K,) of old rows of each source."""
     if isinstance(old, np.ndarray) and old.ndim == 1 and old.dtype.kind in "iu":
         sizes = [len(old)]
-    elif isinstance(old, Integral):
+    elif isinstance(old, Integral) and not isinstance(old, bool):
         sizes = [int(old)]
-    elif isinstance(old, (list, tuple)) and all(isinstance(n, Integral) for n in old):
+    elif isinstance(old, (list, tuple)) and all(
+        isinstance(n, Integral) and not isinstance(n, bool) for n in old
+    ):
         sizes = [int(n) for n in old]
     else:
         raise TypeError(
@@ -422,4 +468,5 @@ def _source_weights(weights: Any, name: str, n: int | None, caller: str) -> Arra
             f"numbers >= 0, not all of them zero. Got {weights!r}; pass one weight for "
             f"each source."
         )
+    values = values / values.max()
     return values / values.sum()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from numbers import Integral
 from operator import length_hint
 from typing import Any
 
 from statlearn.sampling._counter import stream_key
+from statlearn.utils._arrays import real_number
+
+_LAST_WORD = 2**64 - 1  # of the counter that random numbers are made from
 
 
 class Stream:
@@ -64,7 +67,8 @@ class Stream:
             self._seek(self.epoch_ + 1, 0)
         while (start := self.step_) < self._n_steps:
             block, offset = divmod(start, self._block_steps)
-            items = self._block(self.epoch_, block)[offset:]
+            items = self._block(self.epoch_, block)
+            del items[:offset]
             self._seek(self.epoch_, start)
             self._items, self._pending = items, iter(items)
             self._end = start + len(items)
@@ -76,7 +80,7 @@ class Stream:
         return self._block(self.epoch_, block)[offset]
 
     def _checked_step(self, step: Any, name: str, last: int) -> int:
-        if isinstance(step, Integral) and 0 <= int(step) <= last:
+        if is_whole(step, last):
             return int(step)
         raise ValueError(
             f"The 'step' of {type(self).__name__}.{name} must be an integer from 0 to "
@@ -93,7 +97,7 @@ class Stream:
         epoch : int
             From 0.
         """
-        if not isinstance(epoch, Integral) or int(epoch) < 0:
+        if not is_whole(epoch, _LAST_WORD):
             raise ValueError(
                 f"The 'epoch' of {type(self).__name__}.set_epoch must be an integer "
                 f">= 0. Got {epoch!r}; pass 0, 1, 2, ..."
@@ -136,10 +140,17 @@ class Stream:
 
         Raises
         ------
+        TypeError
+            If the state is no dict.
         ValueError
-            If the state belongs to other data or settings.
+            If it belongs to other data or settings, or no sampler has given it.
         """
         name = type(self).__name__
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"The 'state' of {name} must be a dict. Got {type(state).__name__}; "
+                f"pass what its state_dict returned."
+            )
         wanted = {"sampler": name, **self._identity()}
         missing = {*wanted, "key", "epoch", "step", *self._progress(0)} - {*state}
         if missing:
@@ -155,6 +166,14 @@ class Stream:
                     f"{_short(value)} here; build the sampler as it was when the state "
                     f"was saved."
                 )
+        if not self._can_stand_at(state):
+            place = {field: state[field] for field in {*state} - {*wanted}}
+            raise ValueError(
+                f"The 'state' of {name} must stand at a step from 0 to "
+                f"{self._n_steps * self._stride}, with the numbers that belong to it. "
+                f"Got {_short(dict(sorted(place.items())))}; pass the state as it was "
+                f"saved."
+            )
         step, rest = divmod(state["step"], self._stride)
         if rest:
             raise ValueError(
@@ -189,6 +208,17 @@ class Stream:
         """Return what is known at a step beyond its number."""
         return {}
 
+    def _can_stand_at(self, state: Mapping[str, Any]) -> bool:
+        """Tell whether the numbers of a state are those of a place in the stream."""
+        key = state["key"]
+        return (
+            isinstance(key, (list, tuple))
+            and len(key) == 2
+            and all(is_whole(word, _LAST_WORD) for word in key)
+            and is_whole(state["epoch"], _LAST_WORD)
+            and is_whole(state["step"], self._n_steps * self._stride)
+        )
+
     def _restore(self, state: dict[str, Any]) -> None:
         """Take up what `_progress` returned."""
 
@@ -196,6 +226,25 @@ class Stream:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 120 else text[:117] + "..."
+
+
+def is_whole(value: Any, most: int | None = None) -> bool:
+    """Tell whether a value is an integer from 0 to the most that is allowed."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return whole and value >= 0 and (most is None or value <= most)
+
+
+def check_max_epochs(max_epochs: Any, caller: str) -> float | None:
+    """Return how often rows may be repeated, None for any number of times."""
+    if max_epochs is None:
+        return None
+    number = real_number(max_epochs, "max_epochs", caller)
+    if number > 0.0:
+        return number
+    raise ValueError(
+        f"The 'max_epochs' of {caller} must be a number above 0, or None. Got "
+        f"{max_epochs!r}; pass how often a row may be drawn, or None for no limit."
+    )
 
 
 def positive_integer(value: Any, name: str, caller: str, hint: str) -> int:
@@ -213,7 +262,7 @@ def check_ranks(rank: Any, world_size: Any, caller: str) -> tuple[int, int]:
     world_size = positive_integer(
         world_size, "world_size", caller, "pass the number of processes"
     )
-    if not isinstance(rank, Integral) or not 0 <= int(rank) < world_size:
+    if not is_whole(rank, world_size - 1):
         raise ValueError(
             f"The 'rank' of {caller} must be an integer from 0 to world_size - 1 = "
             f"{world_size - 1}. Got {rank!r}; pass the number of this process."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
@@ -13,6 +14,7 @@ from statlearn.sampling._stream import (
     Stream,
     check_batch_size,
     check_ranks,
+    is_whole,
     positive_integer,
 )
 from statlearn.sampling._table import CumulativeTable
@@ -63,8 +65,9 @@ class WeightedSampler(Stream):
     Notes
     -----
     O(n) to build and O(1) on average for a draw, in float64: cumulative sums of the
-    weights with an index into them, 12 bytes a row at most. The random numbers are
-    those of a counter (Philox), keyed by the seed, the epoch and the position.
+    weights, 8 bytes a row, with an index into them of 16 bytes a row but 16 MB at most.
+    The random numbers are those of a counter (Philox), keyed by the seed, the epoch and
+    the position.
 
     References
     ----------
@@ -143,7 +146,8 @@ class WeightedSampler(Stream):
         stop = min(start + self._block_steps * self._width, self.n_samples_)
         rows = self._drawn(epoch, start, stop)[self._rank :: self._world_size]
         if self.batch_size is None:
-            return list(rows.tolist())
+            items: list[Any] = rows.tolist()
+            return items
         # The last batch of an epoch may be shorter.
         share = self._width // self._world_size
         return [rows[i : i + share] for i in range(0, len(rows), share)]
@@ -173,6 +177,9 @@ class WeightedSampler(Stream):
 
     def _progress(self, step: int) -> dict[str, Any]:
         return {"calls": self._n_calls}
+
+    def _can_stand_at(self, state: Mapping[str, Any]) -> bool:
+        return super()._can_stand_at(state) and is_whole(state["calls"])
 
     def _restore(self, state: dict[str, Any]) -> None:
         self._n_calls = int(state["calls"])

