@@ -1,0 +1,318 @@
+"""Estimators whose grids and intervals are calibrated when they predict."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from statlearn.utils._levels import find_level
+
+from ._calibrations import apply_to_rows
+from ._conformal import calibrate_grid, calibrate_interval
+from ._fit_rows import take
+from ._grid import GridRegressor, interpolate_quantiles
+from ._monotone import monotone_rows
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRows:
+    """Rows to predict, with what calibration wants to know of them."""
+
+    X: Any
+    groups: Any
+    weight: Any
+
+
+class CalibratedGridRegressor(GridRegressor):
+    """Base of the estimators that predict calibrated quantiles and intervals.
+
+    A subclass calls `_store_scores` in ``fit`` and gives `_base_grids` and
+    `_full_grid`. New rows may come with groups and weights.
+
+    Attributes
+    ----------
+    conformity_scores_ : ndarray of shape (n_calibration, q)
+    offsets_ : ndarray of shape (q,) or (n_groups, q)
+    n_calibration_ : int
+    groups_ : list of length n_groups
+    """
+
+    # Whether both ends of an interval move by the same amount.
+    symmetric: bool = True
+
+    _calibrated: ClassVar[tuple[str, ...]] = (
+        "_calibrated_on",
+        "_grid_calibration",
+        "conformity_scores_",
+        "groups_",
+        "n_calibration_",
+        "offsets_",
+    )
+
+    @abstractmethod
+    def _base_grids(self, X: Any) -> Array:
+        """Return quantiles (n, q) before calibration, (K, n, q) with folds."""
+
+    @abstractmethod
+    def _full_grid(self, X: Any) -> Array:
+        """Return the quantiles (n, q) of the model that is fitted to all its rows."""
+
+    def predict(self, X: Any, groups: Any = None, sample_weight: Any = None) -> Array:
+        """Predict the median.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+        groups : array-like of shape (n_samples,), default=None
+            Their groups, if groups were calibrated by themselves.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights, if calibration had weights; by default 1.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Quantiles of level 0.5, on a line between its neighbours; of the nearest
+            level where 0.5 is outside the grid.
+        """
+        return super().predict(new_rows(X, groups, sample_weight))
+
+    def predict_quantiles(
+        self, X: Any, levels: Any = None, groups: Any = None, sample_weight: Any = None
+    ) -> Array:
+        """Predict calibrated quantiles.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+        levels : array-like of shape (q,), default=None
+            Levels within those of the fit, strictly increasing; by default these
+            themselves. Others lie on lines between their neighbours.
+        groups : array-like of shape (n_samples,), default=None
+            Their groups, if groups were calibrated by themselves.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights, if calibration had weights; by default 1.
+
+        Returns
+        -------
+        grid : ndarray of shape (n_samples, q)
+            One column for each level, not decreasing.
+
+        Raises
+        ------
+        ValueError
+            If a level lies outside those of the fit, or a group is unknown.
+        """
+        return super().predict_quantiles(new_rows(X, groups, sample_weight), levels)
+
+    def predict_interval(
+        self,
+        X: Any,
+        coverage: float = 0.8,
+        groups: Any = None,
+        sample_weight: Any = None,
+    ) -> Array:
+        """Predict calibrated intervals.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+        coverage : float, default=0.8
+            Share in (0, 1) of targets that the intervals should hold.
+        groups : array-like of shape (n_samples,), default=None
+            Their groups, if groups were calibrated by themselves.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights, if calibration had weights; by default 1.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2)
+            Quantiles of the levels (1 - coverage) / 2 and (1 + coverage) / 2, moved by
+            what their scores ask for.
+
+        Raises
+        ------
+        ValueError
+            If the coverage is no such share, or more than the levels of the fit reach,
+            or a group is unknown.
+        """
+        self._check_calibrated()
+        ends = self._read_coverage(coverage)
+        rows = new_rows(X, groups, sample_weight)
+        scores = interpolate_quantiles(self.conformity_scores_, self.levels_, ends)
+        calibration = calibrate_interval(
+            -scores[:, 0],
+            -scores[:, 1],
+            np.zeros(len(scores)),
+            coverage,
+            symmetric=self.symmetric,
+            caller=type(self).__name__,
+            **self._calibrated_on,
+        )
+        pair = interpolate_quantiles(self._base_grids(rows.X), self.levels_, ends)
+        found = self._apply(calibration, pair, rows)
+        return monotone_rows(found, "sort")
+
+    def predict_cdf(
+        self, X: Any, values: Any, groups: Any = None, sample_weight: Any = None
+    ) -> Array:
+        """Predict the probability that a target is not above values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+        values : float, array-like of shape (n_values,) or (n_samples, 1)
+            Values for every row, or a column with one value for each row.
+        groups : array-like of shape (n_samples,), default=None
+            Their groups, if groups were calibrated by themselves.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights, if calibration had weights; by default 1.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_values) or (n_samples,)
+            One axis for a single number or a column of values.
+        """
+        return super().predict_cdf(new_rows(X, groups, sample_weight), values)
+
+    def sample(
+        self,
+        X: Any,
+        n_draws: int = 1,
+        random_state: Any = None,
+        groups: Any = None,
+        sample_weight: Any = None,
+    ) -> Array:
+        """Draw targets from the predicted distributions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+        n_draws : int, default=1
+            Draws for each row, independent of each other.
+        random_state : int, Generator, RandomState or None, default=None
+            Source of the draws.
+        groups : array-like of shape (n_samples,), default=None
+            Their groups, if groups were calibrated by themselves.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights, if calibration had weights; by default 1.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, n_draws)
+            On lines between quantiles, beyond them on lines in normal scores.
+        """
+        rows = new_rows(X, groups, sample_weight)
+        return super().sample(rows, n_draws, random_state)
+
+    def score(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
+    ) -> float:
+        """Return minus the mean pinball loss over rows and levels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows in the mean; each is predicted as a new
+            row of weight 1.
+        groups : array-like of shape (n_samples,), default=None
+            Their groups, if groups were calibrated by themselves.
+
+        Returns
+        -------
+        score : float
+            At most zero, the greater the better; unlike an R^2 in units of `y`.
+        """
+        return super().score(new_rows(X, groups, None), y, sample_weight)
+
+    # -- calibration ------------------------------------------------------------
+
+    def _forget_calibration(self) -> None:
+        for name in self._calibrated:
+            self.__dict__.pop(name, None)
+
+    def _store_scores(
+        self,
+        scores: Array,
+        *,
+        method: str,
+        folds: NDArray[np.intp] | None,
+        sample_weight: Array | None,
+        groups: Any,
+    ) -> None:
+        """Calibrate with scores (n, q), targets minus quantiles of held-out rows."""
+        self._forget_calibration()
+        counted = np.arange(len(scores))
+        if sample_weight is not None:
+            counted = np.flatnonzero(sample_weight)
+        scores = scores[counted]
+        self._calibrated_on = {
+            "method": method,
+            "folds": take(folds, counted),
+            "sample_weight": take(sample_weight, counted),
+            "groups": take(groups, counted),
+        }
+        self._grid_calibration = calibrate_grid(
+            -scores,
+            np.zeros(len(scores)),
+            self.levels_,
+            caller=type(self).__name__,
+            **self._calibrated_on,
+        )
+        self.conformity_scores_ = scores
+        self.offsets_ = self._grid_calibration.offsets
+        self.n_calibration_ = len(scores)
+        if self._grid_calibration.groups is not None:
+            self.groups_ = self._grid_calibration.groups
+
+    def _check_calibrated(self) -> None:
+        check_is_fitted(self)
+        if not hasattr(self, "offsets_"):
+            raise NotFittedError(
+                f"{type(self).__name__} expected calibration rows before it predicts. "
+                f"Got none; call calibrate(X, y) first."
+            )
+
+    def _apply(self, calibration: Any, values: Array, rows: NewRows) -> Array:
+        weight = rows.weight
+        if weight is None and calibration.weighted:
+            weight = np.ones(values.shape[-2])
+        return apply_to_rows(
+            calibration,
+            values,
+            rows.groups,
+            weight,
+            type(self).__name__,
+            "sample_weight",
+        )
+
+    def _predict_grid(self, rows: NewRows) -> Array:
+        self._check_calibrated()
+        grids = self._base_grids(rows.X)
+        median = find_level(self.levels_, 0.5)
+        if grids.ndim == 3 and median is not None:
+            # The level that is not calibrated is that of the model of all rows.
+            grids[:, :, median] = self._full_grid(rows.X)[:, median]
+        found = self._apply(self._grid_calibration, grids, rows)
+        return monotone_rows(found, "sort")
+
+
+def new_rows(X: Any, groups: Any, weight: Any) -> NewRows:
+    """Return rows with their groups and weights, as they are if they come with them."""
+    return X if isinstance(X, NewRows) else NewRows(X, groups, weight)

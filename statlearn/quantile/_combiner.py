@@ -1,0 +1,232 @@
+"""How the quantiles of many models become those of one: learnt, shrunk, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from statlearn.metrics import pinball_loss
+from statlearn.utils._sklearn import take_rows
+
+from ._averaging import linear_pool
+from ._gate import LinearGate
+from ._monotone import monotone_rows
+from ._pool_weights import fit_pool_weights
+from ._quantile_weights import QuantileWeights, fit_quantile_weights
+
+Array = NDArray[np.float64]
+
+_REPORTED = ("objective_", "duality_gap_", "n_iter_")
+
+# Shares of the plain average that cross-validation chooses from. The loss is convex in
+# the share, so that a finer grid gains next to nothing.
+_SHARES = np.linspace(0.0, 1.0, 21)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a user asked of an aggregator.
+
+    Attributes
+    ----------
+    levels : ndarray of shape (q,)
+    resolution, constraint, intercept, local, shrinkage, monotone, average
+        Parameters of :class:`~statlearn.quantile.QuantileAggregator`.
+    """
+
+    levels: Array
+    resolution: str | int
+    constraint: str
+    intercept: bool
+    local: Any
+    shrinkage: str | float
+    monotone: str | None
+    average: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Predictions of m models for rows that none of them has seen.
+
+    Attributes
+    ----------
+    Q : ndarray of shape (n, m, q)
+    y : ndarray of shape (n,)
+    weight : ndarray of shape (n,)
+    fold : ndarray of shape (n,)
+        Which fold of the cross-fitting each row was in, -1 for none.
+    X : array-like of shape (n, n_features) or None
+        Features, for weights that depend on them.
+    """
+
+    Q: Array
+    y: Array
+    weight: Array
+    fold: NDArray[np.intp]
+    X: Any = None
+
+    def take(self, rows: NDArray[np.intp]) -> Stack:
+        """Return the stack of some rows, by position."""
+        X = None if self.X is None else take_rows(self.X, rows)
+        return Stack(self.Q[rows], self.y[rows], self.weight[rows], self.fold[rows], X)
+
+
+class _Mixture(Protocol):
+    """Learnt weights of models."""
+
+    @property
+    def weights(self) -> Array:
+        """Weights (m,), (q, m) or (q, m, q), the mean over rows if they vary."""
+
+    def grid(self, Q: Array, X: Any, share: float) -> Array:
+        """Return the grid (n, q) with a share of the plain average mixed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalMixture:
+    """The same weights for all rows: a linear program."""
+
+    found: QuantileWeights
+
+    @property
+    def weights(self) -> Array:
+        return self.found.weights
+
+    def grid(self, Q: Array, X: Any, share: float) -> Array:
+        learnt = self.found.predict(Q)
+        return (1.0 - share) * learnt + share * Q.mean(axis=1) if share else learnt
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMixture:
+    """The same weights for all rows, on distribution functions."""
+
+    weights: Array
+    levels: Array
+
+    def grid(self, Q: Array, X: Any, share: float) -> Array:
+        return linear_pool(Q, self.levels, shrink(self.weights, share))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMixture:
+    """Weights that depend on the features of the row."""
+
+    gate: Any
+    weights: Array
+
+    def grid(self, Q: Array, X: Any, share: float) -> Array:
+        weights = shrink_rows(self.gate.weights(X), share)
+        spread = weights if weights.ndim == 3 else weights[:, :, None]
+        return (spread * Q).sum(axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Combiner:
+    """Learnt weights, mixed with equal ones, and the order of the result.
+
+    Attributes
+    ----------
+    mixture : GlobalMixture, PoolMixture or LocalMixture
+    share : float
+        Share of the plain average.
+    monotone : str or None
+    """
+
+    mixture: _Mixture
+    share: float
+    monotone: str | None
+
+    @property
+    def weights(self) -> Array:
+        """Weights (m,), (q, m) or (q, m, q) with the share of the plain average."""
+        return shrink(self.mixture.weights, self.share)
+
+    def report(self) -> dict[str, Any]:
+        """Return further attributes of an estimator, by name."""
+        if not isinstance(self.mixture, GlobalMixture):
+            return {}
+        found = self.mixture.found
+        report = {name: getattr(found, name[:-1]) for name in _REPORTED}
+        if found.intercept is not None:
+            report["intercept_"] = (1.0 - self.share) * found.intercept
+        return report
+
+    def combine(self, Q: Array, X: Any = None) -> Array:
+        """Return one grid (n, q) from a stack (n, m, q)."""
+        return monotone_rows(self.mixture.grid(Q, X, self.share), self.monotone)
+
+
+def fit_combiner(recipe: Recipe, stack: Stack) -> Combiner:
+    """Learn weights, and how much to shrink them, on rows that no model has seen."""
+    if isinstance(recipe.shrinkage, str):
+        share = _choose_share(recipe, stack)
+    else:
+        share = float(recipe.shrinkage)
+    return Combiner(_learn(recipe, stack), share, recipe.monotone)
+
+
+def _learn(recipe: Recipe, stack: Stack) -> _Mixture:
+    Q, y, weight, levels = stack.Q, stack.y, stack.weight, recipe.levels
+    if recipe.local is not None:
+        if isinstance(recipe.local, str):
+            coarse = recipe.resolution == "coarse"
+            gate = LinearGate(resolution="coarse" if coarse else "medium")
+        else:
+            gate = clone(recipe.local, safe=False)
+        gate.fit(Q, y, stack.X, levels, sample_weight=weight)
+        rows = np.asarray(gate.weights(stack.X))
+        mean = np.tensordot(weight / weight.sum(), rows, axes=1)
+        return LocalMixture(gate, mean.T if mean.ndim == 2 else mean)
+    if recipe.average == "probabilities":
+        return PoolMixture(fit_pool_weights(Q, y, levels, weight), levels)
+    found = fit_quantile_weights(
+        Q,
+        y,
+        levels,
+        resolution=recipe.resolution,
+        constraint=recipe.constraint,
+        intercept=recipe.intercept,
+        sample_weight=weight,
+    )
+    return GlobalMixture(found)
+
+
+def _choose_share(recipe: Recipe, stack: Stack) -> float:
+    """Return the share of the plain average that does best on folds left out."""
+    folds = np.unique(stack.fold[stack.fold >= 0])
+    if stack.Q.shape[1] == 1 or len(folds) < 2:
+        return 0.0
+    loss = np.zeros(len(_SHARES))
+    for number in folds:
+        out = stack.fold == number
+        held = stack.take(np.flatnonzero(out))
+        if not (stack.weight[out].any() and stack.weight[~out].any()):
+            continue
+        mixture = _learn(recipe, stack.take(np.flatnonzero(~out)))
+        for position, share in enumerate(_SHARES):
+            grid = Combiner(mixture, share, recipe.monotone).combine(held.Q, held.X)
+            loss[position] += held.weight.sum() * pinball_loss(
+                held.y, grid, recipe.levels, sample_weight=held.weight
+            )
+    # Among equals the plain average is the safest.
+    return float(_SHARES[loss <= loss.min() * (1.0 + 1e-12)].max())
+
+
+def shrink(weights: Array, share: float) -> Array:
+    """Return weights (m,), (q, m) or (q, m, q) moved towards the plain average."""
+    if weights.ndim == 3:
+        n_levels, n_models, _ = weights.shape
+        equal = np.repeat(np.eye(n_levels)[:, None, :], n_models, axis=1) / n_models
+    else:
+        equal = np.full(weights.shape, 1.0 / weights.shape[-1])
+    return (1.0 - share) * weights + share * equal
+
+
+def shrink_rows(weights: Array, share: float) -> Array:
+    """Return weights (n, m) or (n, m, q) of rows moved towards the plain average."""
+    return (1.0 - share) * weights + share / weights.shape[1]

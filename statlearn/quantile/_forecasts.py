@@ -1,0 +1,127 @@
+"""What an aggregator is given: named models, or forecasts that came from elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from statlearn.utils._validation import as_numbers
+
+from ._base_models import require_quantiles
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasts:
+    """Given forecasts of rows, and features for weights that depend on them.
+
+    Attributes
+    ----------
+    P : ndarray of shape (n, m, q)
+    X : array-like of shape (n, n_features) or None
+    """
+
+    P: Array
+    X: Any = None
+
+
+def read_models(estimators: Any, caller: str) -> list[tuple[str, Any]]:
+    """Return pairs of a name and an estimator that gives quantiles.
+
+    Parameters
+    ----------
+    estimators : list of (name, estimator), or of estimators
+        The latter are named by their class, and numbered if it comes again.
+    caller : str
+
+    Returns
+    -------
+    models : list of (str, estimator)
+
+    Raises
+    ------
+    TypeError
+        If an entry is no estimator, or gives no quantiles.
+    ValueError
+        If there are none, or two have the same name.
+    """
+    what = (
+        f"The 'estimators' of {caller} must be a list of (name, estimator) with one or "
+        f"more entries and different names."
+    )
+    if estimators is None or not len(estimators):
+        raise ValueError(
+            f"{what} Got {estimators!r}; pass quantile models, or call "
+            f"fit_predictions(P, y) for forecasts that are there already."
+        )
+    models = [_as_pair(entry, what) for entry in estimators]
+    names = [name for name, _ in models]
+    for position, name in enumerate(names):
+        if isinstance(estimators[position], tuple):
+            if names.count(name) > 1 or not name or "__" in name:
+                raise ValueError(
+                    f"{what} Got {names!r}; give each model a name of its own, without "
+                    f"two underscores in a row."
+                )
+        elif names.count(name) > 1:
+            number = names[: position + 1].count(name)
+            models[position] = (f"{name}-{number}", models[position][1])
+    for name, model in models:
+        require_quantiles(model, name)
+    return models
+
+
+def _as_pair(entry: Any, what: str) -> tuple[str, Any]:
+    if isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], str):
+        name, model = entry
+    else:
+        name, model = type(entry).__name__.lower(), entry
+    if isinstance(model, type) or not hasattr(model, "fit"):
+        raise TypeError(f"{what} Got {entry!r}; pass an instance with fit and predict.")
+    return name, model
+
+
+def read_forecasts(
+    P: Any, levels: Array, caller: str, n_models: int | None = None
+) -> Array:
+    """Return forecasts (n, m, q) as finite numbers, or say what they should be.
+
+    Parameters
+    ----------
+    P : array-like of shape (n, m, q)
+    levels : ndarray of shape (q,)
+    caller : str
+    n_models : int, default=None
+        The number m that is known already.
+
+    Returns
+    -------
+    P : ndarray of shape (n, m, q)
+
+    Raises
+    ------
+    ValueError
+        For another shape, or forecasts that are missing; the model is named.
+    """
+    found = as_numbers(P)
+    m = "m" if n_models is None else str(n_models)
+    right = found.ndim == 3 and found.shape[2] == len(levels) and found.size > 0
+    if not right or (n_models is not None and found.shape[1] != n_models):
+        raise ValueError(
+            f"The 'P' of {caller} must be numbers of shape (n, {m}, {len(levels)}): "
+            f"rows, models, levels. Got shape {found.shape}; pass one grid at the "
+            f"{len(levels)} levels for each model, stacked on the second axis."
+        )
+    if not np.isfinite(found).all():
+        rows: NDArray[np.bool_] = np.any(~np.isfinite(found), axis=2)  # (n, m)
+        model = int(np.argmax(rows.sum(axis=0)))
+        raise ValueError(
+            f"The 'P' of {caller} must be finite. Got NaN or infinity of model {model} "
+            f"in {rows[:, model].sum()} of {len(found)} rows, the first at row "
+            f"{np.argmax(rows[:, model])}; leave this model or these rows out."
+        )
+    return found

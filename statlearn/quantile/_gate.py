@@ -1,0 +1,217 @@
+"""Weights of models that depend on the row: a softmax, linear in the features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import softmax
+from sklearn.utils import check_array
+
+Array = NDArray[np.float64]
+
+# Widths of the smooth corner of the loss, in standard deviations of y; each fit
+# starts from the one before.
+_CORNERS = (0.1, 0.01, 0.001)
+
+
+class LinearGate:
+    r"""Weights of models as a softmax that is linear in the features.
+
+    An object for ``local=`` of :class:`~statlearn.quantile.QuantileAggregator`; any
+    other one with the same two methods serves as well, such as a neural network.
+
+    Parameters
+    ----------
+    resolution : {"coarse", "medium"}, default="coarse"
+        One weight for each model, or for each model and level.
+    alpha : float, default=0.01
+        Strength >= 0 of the ridge penalty on the slopes of standardised features.
+    max_iter : int, default=200
+        Most iterations of each of three L-BFGS fits, of ever sharper losses.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features, m) or (n_features, m, q)
+        Slopes, for standardised features.
+    intercept_ : ndarray of shape (m,) or (m, q)
+        Logits of the weights at mean features.
+    objective_ : float
+        Penalised smoothed loss, divided by the standard deviation of y.
+
+    Notes
+    -----
+    Minimises the mean smoothed pinball loss of :math:`\sum_j w_j(x) Q_{jk}` plus
+    :math:`\frac{\alpha}{2} \|A\|^2` in :math:`w(x) = \mathrm{softmax}(b + A^T z)`,
+    z the standardised features, from equal weights on. O(n m q + n d m) for each
+    step with one weight a model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statlearn.quantile import LinearGate
+    >>> X = np.linspace(-1.0, 1.0, 200)[:, None]
+    >>> y = np.abs(X[:, 0])                         # the second model is right
+    >>> Q = np.stack([-X, X], axis=1)               # where x is positive
+    >>> gate = LinearGate().fit(Q, y, X, [0.5])
+    >>> gate.weights([[-1.0], [1.0]]).round(1)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: str = "coarse",
+        alpha: float = 0.01,
+        max_iter: int = 200,
+    ) -> None:
+        self.resolution = resolution
+        self.alpha = alpha
+        self.max_iter = max_iter
+
+    def fit(
+        self, Q: Any, y: Any, X: Any, levels: Any, sample_weight: Any = None
+    ) -> LinearGate:
+        """Learn how weights depend on features.
+
+        Parameters
+        ----------
+        Q : array-like of shape (n, m, q)
+            Out-of-fold quantiles of m models.
+        y : array-like of shape (n,)
+            Targets.
+        X : array-like of shape (n, n_features)
+            Numbers.
+        levels : array-like of shape (q,)
+            Levels of the quantiles.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : LinearGate
+            The fitted gate.
+
+        Raises
+        ------
+        ValueError
+            For parameters out of range, or features that are not numbers.
+        """
+        self._check_parameters()
+        Q, y = np.asarray(Q, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+        X = self._read(X)
+        share = weight / weight.sum()
+        self._center = share @ X
+        spread = np.sqrt(share @ (X - self._center) ** 2)
+        self._spread = np.where(spread > 0.0, spread, 1.0)
+        problem = _Problem(
+            Q=Q,
+            y=y,
+            Z=self._design(X),
+            levels=np.asarray(levels, dtype=np.float64),
+            share=share,
+            alpha=self.alpha,
+            shape=Q.shape[1:] if self.resolution == "medium" else Q.shape[1:2],
+        )
+        unit = np.sqrt(share @ (y - share @ y) ** 2) or 1.0
+        theta = np.zeros(problem.Z.shape[1] * int(np.prod(problem.shape)))
+        for corner in _CORNERS:
+            found = minimize(
+                problem.value_and_gradient,
+                theta,
+                args=(unit, corner * unit),
+                jac=True,
+                method="L-BFGS-B",
+                options={"maxiter": self.max_iter},
+            )
+            theta = found.x
+        both = theta.reshape(-1, *problem.shape)
+        self.intercept_, self.coef_ = both[0], both[1:]
+        self.objective_ = float(found.fun)
+        return self
+
+    def weights(self, X: Any) -> Array:
+        """Return the weights of the models at rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+            Rows.
+
+        Returns
+        -------
+        weights : ndarray of shape (n, m) or (n, m, q)
+            Non-negative, of total one over models.
+        """
+        both = np.concatenate([self.intercept_[None], self.coef_])
+        logits = np.tensordot(self._design(self._read(X)), both, axes=1)
+        return softmax(logits, axis=1)
+
+    def _check_parameters(self) -> None:
+        if self.resolution not in ("coarse", "medium"):
+            raise ValueError(
+                f"The 'resolution' of LinearGate must be 'coarse' or 'medium'. Got "
+                f"{self.resolution!r}; pass one of them."
+            )
+        if not (isinstance(self.alpha, Real) and 0.0 <= self.alpha < np.inf):
+            raise ValueError(
+                f"The 'alpha' of LinearGate must be a finite number >= 0. Got "
+                f"{self.alpha!r}; pass 0 for no penalty."
+            )
+
+    def _read(self, X: Any) -> Array:
+        return check_array(X, dtype=np.float64, estimator="LinearGate", input_name="X")
+
+    def _design(self, X: Array) -> Array:
+        """Return standardised features (n, 1 + d) after a column of ones."""
+        return np.column_stack([np.ones(len(X)), (X - self._center) / self._spread])
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """Penalised smoothed pinball loss of a softmax gate.
+
+    Attributes
+    ----------
+    Q : (n, m, q), y : (n,), Z : (n, 1 + d), levels : (q,), share : (n,) of total one
+    alpha : float
+    shape : (m,) or (m, q)
+    """
+
+    Q: Array
+    y: Array
+    Z: Array
+    levels: Array
+    share: Array
+    alpha: float
+    shape: tuple[int, ...]
+
+    def value_and_gradient(
+        self, theta: Array, unit: float, corner: float
+    ) -> tuple[float, Array]:
+        """Return the objective in units of y, and its gradient (as theta)."""
+        both = theta.reshape(-1, *self.shape)
+        weights = softmax(np.tensordot(self.Z, both, axes=1), axis=1)
+        spread = weights if weights.ndim == 3 else weights[:, :, None]
+        grid = (spread * self.Q).sum(axis=1)
+        error = self.y[:, None] - grid
+        slope = np.clip(error / corner, self.levels - 1.0, self.levels)
+        n_levels = len(self.levels)
+        loss = slope * (error - slope * (corner / 2.0))
+        value = self.share @ loss.sum(axis=1) / (n_levels * unit)
+        # The derivative by the logit of a model is its weight times how far its
+        # quantile lies from the mixture.
+        push = (-slope * (self.share / (n_levels * unit))[:, None])[:, None, :]
+        by_logit = spread * (self.Q - grid[:, None, :]) * push
+        if weights.ndim == 2:
+            by_logit = by_logit.sum(axis=2)
+        gradient = np.tensordot(self.Z.T, by_logit, axes=1)
+        gradient[1:] += self.alpha * both[1:]
+        value += self.alpha / 2.0 * (both[1:] ** 2).sum()
+        return float(value), gradient.ravel()

@@ -1,0 +1,714 @@
+"""`QuantileAggregator`: many quantile models, one calibrated grid of quantiles."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.validation import check_is_fitted
+
+from statlearn.metrics import pinball_loss
+from statlearn.utils._levels import read_levels
+from statlearn.utils._rng import as_generator
+from statlearn.utils._sklearn import (
+    BaseComposition,
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    RealNotInt,
+    StrOptions,
+    fit_context,
+)
+
+from ._base_models import predict_grid
+from ._calibrated_grid import CalibratedGridRegressor, NewRows, new_rows
+from ._calibration_split import split_rows
+from ._combiner import Recipe
+from ._ensemble import Ensemble, Evidence, cross_fit_models, evidence_of_forecasts
+from ._fit_rows import FitRows, read_fit_rows
+from ._forecasts import Forecasts, read_forecasts, read_models
+from ._grid import GridRegressor
+
+Array = NDArray[np.float64]
+
+_LEVELS = tuple((np.arange(1, 20) / 20).tolist())
+
+
+class QuantileAggregator(
+    CallbackSupportMixin, CalibratedGridRegressor, BaseComposition
+):
+    r"""Combine quantile models by learnt weights, in order and calibrated.
+
+    Gradient boosting, forests and linear models each predict some quantiles well, on
+    some rows. This fits them out of fold, learns which weight each deserves, for all
+    levels together or level by level, and gives one grid of quantiles that does not
+    cross. For a single model see :class:`ConformalQuantileRegressor`.
+
+    Parameters
+    ----------
+    estimators : list of (str, estimator), default=None
+        Named models that give quantiles: by ``predict_quantiles(X, levels)`` or
+        ``predict(X, quantiles=[...])``. Others are wrapped in
+        :class:`MultiQuantileRegressor` or :class:`LocationScaleQuantiles` first. None
+        is for forecasts that are there already, see :meth:`fit_predictions`.
+    levels : array-like of shape (q,), default=(0.05, 0.1, ..., 0.95)
+        Quantile levels, strictly increasing in (0, 1).
+    resolution : {"coarse", "medium", "fine"} or int, default="medium"
+        One weight for each model; for each model and level; for each model, output
+        level and input level; or for each model and each of so many groups of
+        neighbouring levels.
+    constraint : {"simplex", "unit_sum", "nonneg", "free"}, default="simplex"
+        Weights >= 0 of total one, of total one, >= 0, or any numbers.
+    intercept : bool, default=False
+        Add a constant to each weight vector.
+    local : {None, "linear"} or object, default=None
+        Weights that depend on the row: a softmax that is linear in X, which then has
+        to be numbers, or an object with methods ``fit(Q, y, X, levels,
+        sample_weight=)`` and ``weights(X)`` as of :class:`LinearGate`.
+    shrinkage : {"cv"} or float, default="cv"
+        Share in [0, 1] of the plain average that is mixed in; "cv" takes the one of
+        0, 0.05, ..., 1 that does best on the folds of `cv`.
+    cv : int, splitter or iterable, default=5
+        Folds that are held out for predictions that weights are learnt from; an
+        integer means folds of consecutive rows. Rows that are never held out, as the
+        first ones of a time series, only serve for fitting.
+    monotone : {"sort", "isotonic", None}, default="sort"
+        How the quantiles of a row are put in order; None leaves them as they are,
+        unless they are calibrated.
+    average : {"quantiles", "probabilities"}, default="quantiles"
+        Average quantile functions, or distribution functions (the linear pool), whose
+        weights, one for each model, minimise the CRPS whatever the `resolution`.
+    calibration : {None, "split", "cv+", "jackknife-minmax"}, default=None
+        Conformal calibration: on rows that are held out of everything, or across
+        folds of nested cross-fitting, which fits each model K(K-1)/2 + K + 1 times.
+    calibration_size : float or int, default=0.25
+        Share or number of rows that "split" holds out.
+    refit : bool, default=True
+        Predict by models fitted to all rows; otherwise by the mean of those of the
+        folds.
+    n_jobs : int, default=None
+        Fits that run at the same time, through joblib. Results do not depend on it.
+    random_state : int, Generator, RandomState or None, default=None
+        Rows held out by "split", and seeds for models whose own is None.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (m,), (q, m) or (q, m, q)
+        Weights by model, level and input level, as far as they differ, with the share
+        of the plain average; their mean over rows if they are local.
+    intercept_ : float or ndarray of shape (q,)
+        What is added. Only with global weights of quantiles.
+    shrinkage_ : float
+        Share of the plain average.
+    levels_ : ndarray of shape (q,)
+        The levels.
+    estimators_ : list of m estimators
+        Models fitted to all rows. Not for given forecasts or without `refit`.
+    estimator_names_ : list of m str
+        Names of the models.
+    fold_estimators_ : list of K lists of m estimators
+        Models fitted without each fold. Only with calibration across folds, or
+        without `refit`.
+    oof_quantiles_ : ndarray of shape (n, m, q)
+        Predictions by models that have not seen the row; NaN for rows that were never
+        held out, or are held out for calibration.
+    base_scores_ : ndarray of shape (m,)
+        Mean pinball loss of each model on these predictions.
+    objective_, duality_gap_ : float
+        Mean pinball loss of the weights before they are shrunk, and how far at most
+        it is above the least one. Only with global weights of quantiles.
+    n_iter_ : int
+        Iterations of their solver.
+    conformity_scores_, offsets_, n_calibration_, groups_
+        As of :class:`ConformalQuantileRegressor`. Only with calibration.
+    n_features_in_ : int
+        Number of features, if the models know it.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features, if the models know them.
+
+    See Also
+    --------
+    fit_quantile_weights : The weights alone.
+    linear_pool : The average of distribution functions alone.
+    ConformalQuantileRegressor : Calibrates a single model.
+    sklearn.ensemble.StackingRegressor : Learnt weights for means.
+
+    Notes
+    -----
+    With out-of-fold quantiles :math:`Q_{ijk}` of row i, model j and level
+    :math:`\tau_k`, weights at resolution "medium" solve the linear program
+
+    .. math:: \min_w \frac{1}{q \sum_i s_i} \sum_{i,k} s_i\,
+              \rho_{\tau_k}\Bigl(y_i - \sum_j w_{kj} Q_{ijk}\Bigr)
+
+    over the set of the `constraint`, exactly, with :math:`\rho` the pinball loss; see
+    :func:`fit_quantile_weights` for the others. Weights that are not unique (equal
+    models) are one of the solutions.
+
+    Base models take almost all of the time: K fits of each and one more. Weights take
+    O(n m² q) a solver's step, times K + 1 with ``shrinkage="cv"``; out-of-fold
+    predictions n m q numbers of memory, K times as many with calibration across folds.
+
+    Calibration across folds is honest: the weights of fold k are learnt from models
+    that have seen neither fold k nor their own row. Sample weights reach the models,
+    the weights and the calibration, where they are counts. ``groups`` in `fit` are
+    rows that belong together, for splitters such as GroupKFold; in `calibrate` and in
+    predict methods they are groups that are calibrated each by itself.
+
+    Sorting and isotonic regression never make the mean pinball loss of a row worse.
+
+    References
+    ----------
+    Rasool Fakoor, Taesup Kim, Jonas Mueller, Alexander J. Smola, Ryan J. Tibshirani.
+    Flexible Model Aggregation for Quantile Regression. JMLR, 2023.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import HistGradientBoostingRegressor
+    >>> from statlearn.quantile import (
+    ...     LinearQuantileRegression, MultiQuantileRegressor, QuantileAggregator
+    ... )
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> levels = [0.1, 0.5, 0.9]
+    >>> trees = HistGradientBoostingRegressor(
+    ...     loss="quantile", quantile=0.5, max_iter=20
+    ... )
+    >>> models = [
+    ...     ("linear", LinearQuantileRegression(levels)),
+    ...     ("trees", MultiQuantileRegressor(trees, levels=levels)),
+    ... ]
+    >>> model = QuantileAggregator(models, levels=levels).fit(X, y)
+    >>> model.weights_.shape, model.predict_quantiles(X[:2]).shape
+    ((3, 2), (2, 3))
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "estimators": [list, tuple, None],
+        "levels": ["array-like"],
+        "resolution": [
+            StrOptions({"coarse", "medium", "fine"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "constraint": [StrOptions({"simplex", "unit_sum", "nonneg", "free"})],
+        "intercept": ["boolean"],
+        "local": [StrOptions({"linear"}), HasMethods(["fit", "weights"]), None],
+        "shrinkage": [StrOptions({"cv"}), Interval(Real, 0, 1, closed="both")],
+        "cv": ["cv_object"],
+        "monotone": [StrOptions({"sort", "isotonic"}), None],
+        "average": [StrOptions({"quantiles", "probabilities"})],
+        "calibration": [StrOptions({"split", "cv+", "jackknife-minmax"}), None],
+        "calibration_size": [
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "refit": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state", np.random.Generator],
+    }
+
+    _fitted: tuple[str, ...] = (
+        "_fold_combiners",
+        "duality_gap_",
+        "estimators_",
+        "feature_names_in_",
+        "fold_estimators_",
+        "intercept_",
+        "n_features_in_",
+        "n_iter_",
+        "objective_",
+    )
+
+    def __init__(
+        self,
+        estimators=None,
+        *,
+        levels=_LEVELS,
+        resolution="medium",
+        constraint="simplex",
+        intercept=False,
+        local=None,
+        shrinkage="cv",
+        cv=5,
+        monotone="sort",
+        average="quantiles",
+        calibration=None,
+        calibration_size=0.25,
+        refit=True,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.estimators = estimators
+        self.levels = levels
+        self.resolution = resolution
+        self.constraint = constraint
+        self.intercept = intercept
+        self.local = local
+        self.shrinkage = shrinkage
+        self.cv = cv
+        self.monotone = monotone
+        self.average = average
+        self.calibration = calibration
+        self.calibration_size = calibration_size
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, those of the models by their names.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to look into the models.
+
+        Returns
+        -------
+        params : dict
+            Parameters by name.
+        """
+        return self._get_params("estimators", deep=deep)
+
+    def set_params(self, **params: Any) -> QuantileAggregator:
+        """Set parameters, those of a model as ``name__parameter``.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name; the name of a model replaces it.
+
+        Returns
+        -------
+        self : QuantileAggregator
+            This estimator.
+        """
+        return self._set_params("estimators", **params)
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return what this estimator and the models ask of metadata.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Requests of `fit`; weights are handed on to models that ask for them.
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        for name, model in self.estimators or ():
+            router.add(**{name: model}, method_mapping=mapping)
+        return router
+
+    def __sklearn_tags__(self) -> Any:
+        """Return tags; sparse rows are for the models to take."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
+    # -- fitting ----------------------------------------------------------------
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
+    ) -> QuantileAggregator:
+        """Fit the models out of fold, learn their weights, and fit them to all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows, handed on to the models as they are.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows, taken by position.
+        groups : array-like of shape (n_samples,), default=None
+            Labels of rows that folds and splits do not part, for splitters that keep
+            groups together.
+
+        Returns
+        -------
+        self : QuantileAggregator
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            If a model gives no quantiles, or takes no weights where there are some.
+        ValueError
+            For bad levels, weights or groups, parameters that exclude each other, too
+            few rows, folds that overlap, or a model that predicts NaN.
+        """
+        caller = type(self).__name__
+        recipe = self._read_recipe()
+        models = read_models(self.estimators, caller)
+        rows = read_fit_rows(X, y, sample_weight, groups, caller)
+        return self._fit(rows, recipe, models)
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit_predictions(
+        self,
+        P: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X: Any = None,
+        groups: Any = None,
+    ) -> QuantileAggregator:
+        """Learn the weights of forecasts that are there already.
+
+        They must be honest: made without the targets of their rows. Predict methods
+        then take forecasts (n, m, q) of the same models in the place of X.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, m, q)
+            Quantiles of m models at the levels.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows.
+        X : array-like of shape (n_samples, n_features), default=None
+            Features, for `local` weights.
+        groups : array-like of shape (n_samples,), default=None
+            Labels of rows that folds and splits do not part.
+
+        Returns
+        -------
+        self : QuantileAggregator
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For forecasts of another shape or that are missing, bad levels, weights or
+            groups, or parameters that exclude each other.
+        """
+        caller = type(self).__name__
+        recipe = self._read_recipe()
+        if self.estimators is not None:
+            raise ValueError(
+                f"The 'estimators' of {caller} must be None for given forecasts. Got "
+                f"{len(self.estimators)} models; call fit(X, y) to fit them."
+            )
+        P = read_forecasts(P, recipe.levels, caller)
+        if recipe.local is not None and X is None:
+            raise ValueError(
+                f"The 'X' of {caller}.fit_predictions must hold features for weights "
+                f"that depend on them. Got None with local={self.local!r}; pass X, or "
+                f"local=None."
+            )
+        rows = read_fit_rows(P, y, sample_weight, groups, caller)
+        names = [(f"model_{number}", None) for number in range(P.shape[1])]
+        features = None if recipe.local is None else X
+        rows = FitRows(Forecasts(P, features), rows.y, rows.weight, rows.groups)
+        return self._fit(rows, recipe, names)
+
+    def _fit(
+        self, rows: FitRows, recipe: Recipe, models: list[tuple[str, Any]]
+    ) -> QuantileAggregator:
+        """Learn from rows, or all that are not held out, and calibrate."""
+        self._forget_calibration()
+        for name in self._fitted:
+            self.__dict__.pop(name, None)
+        train, held = self._hold_out(rows)
+        fit_rows = rows.take(train)
+        ctx = self._init_callback_context(max_subtasks=2)
+        ctx.call_on_fit_task_begin(estimator=self, X=rows.X, y=rows.y)
+        task = self._begin(ctx, "cross-fitting", rows)
+        evidence = self._gather(fit_rows, recipe, models)
+        self._end(task, rows)
+        task = self._begin(ctx, "weights", rows)
+        self._ensemble = Ensemble.of(recipe, evidence)
+        self._end(task, rows)
+        self.levels_ = recipe.levels
+        self.estimator_names_ = [name for name, _ in models]
+        self._describe(evidence, train[evidence.rows], len(rows.y))
+        if self.calibration == "split":
+            self._calibrate(rows.take(held), None)
+        elif self.calibration is not None:
+            self._calibrate_folds(evidence, fit_rows)
+        self._end(ctx, rows)
+        return self
+
+    def _gather(
+        self, rows: FitRows, recipe: Recipe, models: list[tuple[str, Any]]
+    ) -> Evidence:
+        caller = type(self).__name__
+        nested = self.calibration in ("cv+", "jackknife-minmax")
+        if isinstance(rows.X, Forecasts):
+            return evidence_of_forecasts(
+                rows, recipe, self.cv, nested=nested, caller=caller
+            )
+        return cross_fit_models(
+            models,
+            rows,
+            recipe,
+            self.cv,
+            nested=nested,
+            refit=self.refit,
+            random_state=self.random_state,
+            n_jobs=self.n_jobs,
+            caller=caller,
+        )
+
+    def _describe(self, evidence: Evidence, rows: NDArray[np.intp], n: int) -> None:
+        """Store what was learnt; the evidence is about some of n rows."""
+        stack, combiner = evidence.stack, self._ensemble.combiner
+        self.weights_, self.shrinkage_ = combiner.weights, combiner.share
+        self.__dict__ |= combiner.report()
+        self.oof_quantiles_ = np.full((n, *stack.Q.shape[1:]), np.nan)
+        self.oof_quantiles_[rows] = stack.Q
+        self.base_scores_ = np.array(
+            [
+                pinball_loss(stack.y, grid, self.levels_, sample_weight=stack.weight)
+                for grid in stack.Q.swapaxes(0, 1)
+            ]
+        )
+        if evidence.estimators:
+            self.estimators_ = evidence.estimators
+        if evidence.fold_estimators:
+            self.fold_estimators_ = evidence.fold_estimators
+        for model in evidence.estimators or next(iter(evidence.fold_estimators), []):
+            for name in ("n_features_in_", "feature_names_in_"):
+                if hasattr(model, name) and not hasattr(self, name):
+                    setattr(self, name, getattr(model, name))
+
+    def _begin(self, ctx: Any, name: str, rows: FitRows) -> Any:
+        task = ctx.subcontext(task_name=name)
+        task.call_on_fit_task_begin(estimator=self, X=rows.X, y=rows.y)
+        return task
+
+    def _end(self, task: Any, rows: FitRows) -> None:
+        task.call_on_fit_task_end(estimator=self, X=rows.X, y=rows.y)
+
+    def _read_recipe(self) -> Recipe:
+        """Return the parameters of the weights, and refuse those that do not agree."""
+        local = self.local is not None
+        plain = self.constraint == "simplex" and not self.intercept
+        caller = type(self).__name__
+        if (local or self.average == "probabilities") and not plain:
+            what = "local weights" if local else "average='probabilities'"
+            raise ValueError(
+                f"The 'constraint' of {caller} must be 'simplex' without an intercept "
+                f"for {what}. Got constraint={self.constraint!r}, intercept="
+                f"{self.intercept}; leave them at their defaults."
+            )
+        if local and self.average == "probabilities":
+            raise ValueError(
+                f"The 'average' of {caller} must be 'quantiles' for local weights. Got "
+                f"'probabilities'; pass local=None, or average='quantiles'."
+            )
+        if isinstance(self.local, str) and self.resolution not in ("coarse", "medium"):
+            raise ValueError(
+                f"The 'resolution' of {caller} must be 'coarse' or 'medium' for "
+                f"local='linear'. Got {self.resolution!r}; pass one of them."
+            )
+        return Recipe(
+            levels=read_levels(self.levels, caller),
+            resolution=self.resolution,
+            constraint=self.constraint,
+            intercept=self.intercept,
+            local=self.local,
+            shrinkage=self.shrinkage,
+            monotone=self.monotone,
+            average=self.average,
+        )
+
+    # -- calibration ------------------------------------------------------------
+
+    def calibrate(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
+    ) -> QuantileAggregator:
+        """Calibrate on rows of one's own, in place of what `fit` has calibrated.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows that nothing was fitted to; forecasts after `fit_predictions`.
+        y : array-like of shape (n_samples,)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights: counts, or density ratios of new rows to these.
+        groups : array-like of shape (n_samples,), default=None
+            Labels of groups that are calibrated each by itself.
+
+        Returns
+        -------
+        self : QuantileAggregator
+            The calibrated estimator.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If it is not fitted.
+        ValueError
+            For bad weights, groups or targets.
+        """
+        check_is_fitted(self)
+        rows = read_fit_rows(X, y, sample_weight, groups, type(self).__name__)
+        self._calibrate(rows, rows.groups)
+        return self
+
+    def _hold_out(self, rows: FitRows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the rows to learn from and the rows to calibrate with."""
+        n = len(rows.y)
+        if self.calibration != "split":
+            return np.arange(n), np.arange(0)
+        rng = as_generator(self.random_state)
+        return split_rows(
+            n, self.calibration_size, rows.groups, True, rng, type(self).__name__
+        )
+
+    def _calibrate(self, rows: FitRows, cells: Any) -> None:
+        """Calibrate the full ensemble on rows that it has not seen."""
+        self._store_scores(
+            rows.y[:, np.newaxis] - self._full_grid(rows.X),
+            method="split",
+            folds=None,
+            sample_weight=rows.weight,
+            groups=cells,
+        )
+
+    def _calibrate_folds(self, evidence: Evidence, rows: FitRows) -> None:
+        """Calibrate with rows of each fold, by the ensemble that has not seen it."""
+        stack = evidence.stack
+        kept = np.flatnonzero(stack.fold >= 0)
+        grid = self._ensemble.held_out_grid(stack)[kept]
+        self._store_scores(
+            stack.y[kept, np.newaxis] - grid,
+            method=self.calibration,
+            folds=stack.fold[kept],
+            sample_weight=None if rows.weight is None else stack.weight[kept],
+            groups=None,
+        )
+
+    # -- prediction -------------------------------------------------------------
+
+    def combine(
+        self, P: Any, X: Any = None, groups: Any = None, sample_weight: Any = None
+    ) -> Array:
+        """Combine given forecasts of the same models into one grid.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, m, q)
+            Quantiles of the m models at the levels of the fit.
+        X : array-like of shape (n_samples, n_features), default=None
+            Features, for `local` weights.
+        groups : array-like of shape (n_samples,), default=None
+            Their groups, if groups were calibrated by themselves.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights, if calibration had weights; by default 1.
+
+        Returns
+        -------
+        grid : ndarray of shape (n_samples, q)
+            Weighted, put in order, and calibrated if there was a calibration.
+
+        Raises
+        ------
+        ValueError
+            For forecasts of another shape or that are missing, or an unknown group.
+        """
+        check_is_fitted(self)
+        return self.predict_quantiles(Forecasts(P, X), None, groups, sample_weight)
+
+    def predict_interval(
+        self,
+        X: Any,
+        coverage: float = 0.8,
+        groups: Any = None,
+        sample_weight: Any = None,
+    ) -> Array:
+        """Predict central intervals, calibrated if there was a calibration.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to predict.
+        coverage : float, default=0.8
+            Share in (0, 1) of targets that the intervals should hold.
+        groups : array-like of shape (n_samples,), default=None
+            Their groups, if groups were calibrated by themselves.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights, if calibration had weights; by default 1.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2)
+            Quantiles of the levels (1 - coverage) / 2 and (1 + coverage) / 2, moved by
+            what their scores ask for.
+
+        Raises
+        ------
+        ValueError
+            If the coverage is no such share, or more than the levels of the fit reach,
+            or a group is unknown.
+        """
+        check_is_fitted(self)
+        if self._is_calibrated():
+            return super().predict_interval(X, coverage, groups, sample_weight)
+        rows = new_rows(X, groups, sample_weight)
+        return GridRegressor.predict_interval(self, rows, coverage)
+
+    def _is_calibrated(self) -> bool:
+        return hasattr(self, "offsets_")
+
+    def _predict_grid(self, rows: NewRows) -> Array:
+        if self._is_calibrated():
+            return super()._predict_grid(rows)
+        if rows.groups is not None:
+            raise ValueError(
+                f"The 'groups' of {type(self).__name__} must be None where nothing is "
+                f"calibrated by groups. Got groups; call calibrate(X, y, groups=...) "
+                f"first, or leave them out."
+            )
+        return self._full_grid(rows.X)
+
+    def _full_grid(self, X: Any) -> Array:
+        if self.estimators is None or isinstance(X, Forecasts):
+            given = self._read_given(X)
+            return self._ensemble.combiner.combine(given.P, given.X)
+        if hasattr(self, "estimators_"):
+            stack = self._stack(X, self.estimators_)
+        else:
+            stacks = [self._stack(X, models) for models in self.fold_estimators_]
+            stack = np.mean(stacks, axis=0)
+        return self._ensemble.combiner.combine(stack, X)
+
+    def _base_grids(self, X: Any) -> Array:
+        combiners = self._ensemble.fold_combiners
+        if self._calibrated_on["method"] == "split":
+            return self._full_grid(X)
+        if self.estimators is None or isinstance(X, Forecasts):
+            given = self._read_given(X)
+            return np.stack([each.combine(given.P, given.X) for each in combiners])
+        return np.stack(
+            [
+                combiner.combine(self._stack(X, models), X)
+                for combiner, models in zip(
+                    combiners, self.fold_estimators_, strict=True
+                )
+            ]
+        )
+
+    def _stack(self, X: Any, models: list[Any]) -> Array:
+        """Return what models predict (n, m, q)."""
+        grids = [
+            predict_grid(model, X, self.levels_, name)
+            for name, model in zip(self.estimator_names_, models, strict=True)
+        ]
+        return np.stack(grids, axis=1)
+
+    def _read_given(self, X: Any) -> Forecasts:
+        """Return forecasts that came in the place of X."""
+        given = X if isinstance(X, Forecasts) else Forecasts(X)
+        caller, m = type(self).__name__, len(self.estimator_names_)
+        P = read_forecasts(given.P, self.levels_, caller, m)
+        if self.local is not None and given.X is None:
+            raise ValueError(
+                f"The 'X' of {caller}.combine must hold features for weights that "
+                f"depend on them. Got None with local={self.local!r}; pass X."
+            )
+        return Forecasts(P, given.X)
