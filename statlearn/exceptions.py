@@ -89,7 +89,11 @@ class DegenerateWeightsWarning(StatlearnWarning):
 
 
 class DroppedRowsWarning(StatlearnWarning):
-    """Rows without a finite loss were left out, as asked; the message counts them."""
+    """Rows were left out that cannot be used; the message counts them.
+
+    Rows without a finite loss, where that was asked for, or transitions and episodes
+    that were not recorded to their end.
+    """
 
 
 class ExactFitWarning(StatlearnWarning):

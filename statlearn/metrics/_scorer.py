@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
 
 from statlearn.metrics._calibration import level_calibration_error
 from statlearn.metrics._crps import crps_from_quantiles
 from statlearn.metrics._intervals import interval_coverage, interval_score
 from statlearn.metrics._quantiles import pinball_loss, weighted_interval_score
+from statlearn.utils._delegate import model_inside
 from statlearn.utils._grids import read_coverage
 from statlearn.utils._levels import read_levels
 
@@ -161,18 +161,14 @@ class QuantileScorer(BaseEstimator):
         score : float
         """
         weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
-        model = estimator
-        while isinstance(model, Pipeline):
-            for _, step in model.steps[:-1]:
-                if step is not None and step != "passthrough":
-                    X = step.transform(X)
-            model = model.steps[-1][1]
         if self.metric in _OF_INTERVALS:
-            interval = self._ask(model, "predict_interval")(X, self.coverage)
+            model, X = self._ask(estimator, X, "predict_interval")
+            interval = model.predict_interval(X, self.coverage)
             metric, told = _OF_INTERVALS[self.metric], self.coverage
             return -metric(y, interval, told, **weighted)
+        model, X = self._ask(estimator, X, "predict_quantiles")
         levels = self._levels_of(model)
-        grid = self._ask(model, "predict_quantiles")(X, levels)
+        grid = model.predict_quantiles(X, levels)
         if self.metric in _OF_QUANTILES:
             return -_OF_QUANTILES[self.metric](y, grid, levels, **weighted)
         sign = 1.0 if self.greater_is_better else -1.0
@@ -182,14 +178,16 @@ class QuantileScorer(BaseEstimator):
         """Return whether searches may hand weights on without metadata routing."""
         return True
 
-    def _ask(self, model: Any, method: str) -> Any:
+    def _ask(self, estimator: Any, X: Any, method: str) -> tuple[Any, Any]:
+        """Return the model that has a method, and the rows as they reach it."""
+        model, rows = model_inside(estimator, X, method)
         if not hasattr(model, method):
             raise TypeError(
                 f"The 'estimator' of {self!r} must have {method}. Got "
                 f"{type(model).__name__}, which has none; score another estimator, or "
                 f"wrap it in MultiQuantileRegressor."
             )
-        return getattr(model, method)
+        return model, rows
 
     def _levels_of(self, model: Any) -> Any:
         levels = self.levels

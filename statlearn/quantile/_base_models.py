@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d, get_tags
 
-from statlearn.utils._delegate import weight_keyword
+from statlearn.utils._delegate import model_inside, weight_keyword
 
 Array = NDArray[np.float64]
 
@@ -64,7 +63,7 @@ def require_quantiles(estimator: Any, name: str | None = None) -> None:
     TypeError
         If it has neither.
     """
-    model = _model_inside(estimator)
+    model, _ = model_inside(estimator, None, "predict_quantiles")
     if hasattr(model, "predict_quantiles") or _takes_quantiles(model):
         return
     raise TypeError(
@@ -104,13 +103,7 @@ def predict_grid(
         If what it gives has another shape, or holds NaN.
     """
     require_quantiles(estimator, name)
-    model, rows = estimator, X
-    while (inner := _step_inside(model)) is not None:
-        if isinstance(model, Pipeline):
-            for _, step in model.steps[:-1]:
-                if step is not None and step != "passthrough":
-                    rows = step.transform(rows)
-        model = inner
+    model, rows = model_inside(estimator, X, "predict_quantiles")
     if hasattr(model, "predict_quantiles"):
         found = model.predict_quantiles(rows, levels)
     else:
@@ -164,23 +157,6 @@ def fit_base(
             f"set_fit_request(sample_weight=True) on the latter."
         )
     return model.fit(X, y, **{**params, keyword: sample_weight})
-
-
-def _step_inside(estimator: Any) -> Any:
-    """Return the estimator that a pipeline or a search predicts by, None for others."""
-    if hasattr(estimator, "predict_quantiles"):
-        return None
-    if isinstance(estimator, Pipeline):
-        return estimator.steps[-1][1]
-    if hasattr(estimator, "refit") and hasattr(estimator, "estimator"):
-        return getattr(estimator, "best_estimator_", estimator.estimator)
-    return None
-
-
-def _model_inside(estimator: Any) -> Any:
-    while (inner := _step_inside(estimator)) is not None:
-        estimator = inner
-    return estimator
 
 
 def _takes_quantiles(model: Any) -> bool:

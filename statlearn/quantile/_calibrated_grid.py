@@ -47,6 +47,8 @@ class CalibratedGridRegressor(GridRegressor):
 
     # Whether both ends of an interval move by the same amount.
     symmetric: bool = True
+    # Whether it predicts without calibration as well.
+    _calibration_optional: ClassVar[bool] = False
 
     _calibrated: ClassVar[tuple[str, ...]] = (
         "_calibrated_on",
@@ -146,9 +148,10 @@ class CalibratedGridRegressor(GridRegressor):
             If the coverage is no such share, or more than the levels of the fit reach,
             or a group is unknown.
         """
-        self._check_calibrated()
-        ends = self._read_coverage(coverage)
         rows = new_rows(X, groups, sample_weight)
+        if not self._is_calibrated():
+            return super().predict_interval(rows, coverage)
+        ends = self._read_coverage(coverage)
         scores = interpolate_quantiles(self.conformity_scores_, self.levels_, ends)
         calibration = calibrate_interval(
             -scores[:, 0],
@@ -281,13 +284,17 @@ class CalibratedGridRegressor(GridRegressor):
         if self._grid_calibration.groups is not None:
             self.groups_ = self._grid_calibration.groups
 
-    def _check_calibrated(self) -> None:
+    def _is_calibrated(self) -> bool:
+        """Return whether there is a calibration, and raise if there has to be one."""
         check_is_fitted(self)
-        if not hasattr(self, "offsets_"):
-            raise NotFittedError(
-                f"{type(self).__name__} expected calibration rows before it predicts. "
-                f"Got none; call calibrate(X, y) first."
-            )
+        if hasattr(self, "offsets_"):
+            return True
+        if self._calibration_optional:
+            return False
+        raise NotFittedError(
+            f"{type(self).__name__} expected calibration rows before it predicts. Got "
+            f"none; call calibrate(X, y) first."
+        )
 
     def _apply(self, calibration: Any, values: Array, rows: NewRows) -> Array:
         weight = rows.weight
@@ -303,7 +310,14 @@ class CalibratedGridRegressor(GridRegressor):
         )
 
     def _predict_grid(self, rows: NewRows) -> Array:
-        self._check_calibrated()
+        if not self._is_calibrated():
+            if rows.groups is not None:
+                raise ValueError(
+                    f"The 'groups' of {type(self).__name__} must be None where nothing "
+                    f"is calibrated by groups. Got groups; call calibrate(X, y, "
+                    f"groups=...) first, or leave them out."
+                )
+            return self._full_grid(rows.X)
         grids = self._base_grids(rows.X)
         median = find_level(self.levels_, 0.5)
         if grids.ndim == 3 and median is not None:

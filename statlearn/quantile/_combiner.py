@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from statlearn.metrics import pinball_loss
+from statlearn.utils._levels import read_levels
 from statlearn.utils._sklearn import take_rows
 
 from ._averaging import linear_pool
@@ -46,6 +47,35 @@ class Recipe:
     shrinkage: str | float
     monotone: str | None
     average: str
+
+
+def read_recipe(aggregator: Any) -> Recipe:
+    """Return the parameters of an aggregator's weights, or say which do not agree."""
+    local = aggregator.local is not None
+    pool = aggregator.average == "probabilities"
+    plain = aggregator.constraint == "simplex" and not aggregator.intercept
+    caller = type(aggregator).__name__
+    if (local or pool) and not plain:
+        what = "local weights" if local else "average='probabilities'"
+        raise ValueError(
+            f"The 'constraint' of {caller} must be 'simplex' without an intercept for "
+            f"{what}. Got constraint={aggregator.constraint!r}, intercept="
+            f"{aggregator.intercept}; leave them at their defaults."
+        )
+    if local and pool:
+        raise ValueError(
+            f"The 'average' of {caller} must be 'quantiles' for local weights. Got "
+            f"'probabilities'; pass local=None, or average='quantiles'."
+        )
+    linear = isinstance(aggregator.local, str)
+    if linear and aggregator.resolution not in ("coarse", "medium"):
+        raise ValueError(
+            f"The 'resolution' of {caller} must be 'coarse' or 'medium' for "
+            f"local='linear'. Got {aggregator.resolution!r}; pass one of them."
+        )
+    named = {field.name: getattr(aggregator, field.name) for field in fields(Recipe)}
+    named["levels"] = read_levels(aggregator.levels, caller)
+    return Recipe(**named)
 
 
 @dataclass(frozen=True, slots=True)

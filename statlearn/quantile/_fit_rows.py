@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array, check_consistent_length, column_or_1d, indexable
 
-from statlearn.utils._groups import group_codes
 from statlearn.utils._sklearn import take_rows
 from statlearn.utils._validation import read_sample_weight
 
+from ._calibration_rows import read_groups
 from ._forecasts import Forecasts
 
 Array = NDArray[np.float64]
@@ -93,7 +93,5 @@ def read_fit_rows(
     if sample_weight is not None:
         weight = read_sample_weight(sample_weight, target, caller)
     if groups is not None:
-        labels, codes = group_codes(groups, caller)
-        check_consistent_length(codes, target)
-        groups = np.array(labels, dtype=object)[codes]
+        groups = read_groups(groups, len(target), caller)
     return FitRows(X, target, weight, groups)

@@ -1,4 +1,10 @@
-"""Exact minimisers of weighted pinball loss, with a certificate."""
+"""Exact minimisers of weighted pinball loss, each with a proof.
+
+The one door to the solver: rows of weight zero are left out, the problem is brought to
+unit size, rows far from the solution are averaged, an interior point method solves what
+is left, and the answer comes back in the units of the caller with the duality gap of
+all rows.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +66,11 @@ def solve_pinball(
     max_iter: int = 100,
 ) -> PinballFit:
     """Minimise the weighted pinball loss of ``y - X @ coef`` exactly.
+
+    Columns may be collinear, constant or more than rows, and of any location and scale;
+    of many solutions one is returned. A penalty ``alpha * |coef_j|`` is one more row of
+    X, ``2 * alpha`` at j and zero elsewhere, with y zero and level 0.5. Input is not
+    checked here.
 
     Parameters
     ----------

@@ -103,6 +103,8 @@ def make_design(
         to_raw[0, 0], to_raw[0, 1:] = 1.0, -centre @ to_raw[1:, 1:]
         offset[0] = shift
         inner = np.column_stack((np.ones(len(X)), inner))
+    if not inner.shape[1]:  # nothing but zeros, which predict zero
+        inner, to_raw = np.zeros((len(X), 1)), np.zeros((p, 1))
     target = y - shift
     unit = float(weight @ np.abs(target) / total) or 1.0
     return LinearDesign(

@@ -142,7 +142,7 @@ def _rows_of_vertex(X: Array, residuals: Array) -> Index | None:
     """Return as many independent rows as columns with small residuals, None without."""
     k = X.shape[1]
     n_near = min(len(X), 2 * k + _CANDIDATES)
-    if k == 0 or n_near < k:
+    if n_near < k:
         return None
     size = np.abs(residuals)
     near = np.argpartition(size, n_near - 1)[:n_near]

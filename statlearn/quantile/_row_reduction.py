@@ -23,12 +23,11 @@ from ._barrier import Answer, Block, Rule, minimize
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-# Rows that stay themselves at first: the error of weights from a sample of that size
-# moves about as many rows across zero.
-_FEWEST = 500
-_EXPONENT = 0.64
-# With fewer rows for each that stays, one solve of all of them is as fast.
-_WORTH_IT = 4
+# Weights of a sample of M among N rows and c columns move a share of about sqrt(c / M)
+# of the rows across zero, hardly ever this many times as much.
+_MARGIN = 3.0
+# With more rows than this share in the band, one solve of all of them is as fast.
+_LARGEST_BAND = 0.4
 # Rows on which all columns agree still move by this share of what others do.
 _LEAST_REACH = 0.1
 _TINY = 1e-300
@@ -72,7 +71,6 @@ def minimize_many_rows(
     *,
     tol: float,
     max_iter: int,
-    near: Array | None = None,
 ) -> Answer:
     """Solve B problems as `minimize` does, on few rows at a time if there are many.
 
@@ -88,8 +86,6 @@ def minimize_many_rows(
         Of the duality gap, relative to the loss.
     max_iter : int
         Of each solve.
-    near : ndarray of shape (B, c), default=None
-        Weights close to the solution; None takes those of a sample of the rows.
 
     Returns
     -------
@@ -97,28 +93,33 @@ def minimize_many_rows(
         Its dual variables and gap are those of all rows.
     """
     task = _Task(block, rule, kind, start, tol, max_iter)
-    n, c = block.up.shape[1], block.columns.shape[1]
-    size = max(_FEWEST, int((c * n) ** _EXPONENT))
-    if _WORTH_IT * size > n:
+    n, c = block.up.shape[1], max(block.columns.shape[1], 1)
+    # The sizes that make the cost of both solves the least.
+    n_sample = int((0.75 * _MARGIN * n * np.sqrt(c)) ** (2.0 / 3.0))
+    size = int(_MARGIN * n * np.sqrt(c / n_sample))
+    if max(size, n_sample) > _LARGEST_BAND * n:
         return task.whole()
-    if near is None:
-        rows = np.sort(np.random.default_rng(0).choice(n, size, replace=False))
-        sample = _rows(block, np.broadcast_to(rows, (len(start), size)))
-        near = minimize(sample, rule, start, tol=_ROUGH, max_iter=max_iter).w
-    answer = _in_band(task, near, size)
+    rows = np.sort(np.random.default_rng(0).choice(n, n_sample, replace=False))
+    sample = _rows(block, np.broadcast_to(rows, (len(start), n_sample)))
+    near = minimize(sample, rule, start, tol=_ROUGH, max_iter=max_iter).w
+    answer, near = _in_band(task, near, size)
     unsolved = np.flatnonzero(answer.gap > tol * answer.primal)
     while len(unsolved):
         part, size = task.take(unsolved), 2 * size
-        if 2 * size > n:
+        if size > _LARGEST_BAND * n:
             answer.put(unsolved, part.whole())
             break
-        answer.put(unsolved, _in_band(part, answer.w[unsolved], size))
-        unsolved = unsolved[answer.gap[unsolved] > tol * answer.primal[unsolved]]
+        now, near[unsolved] = _in_band(part, near[unsolved], size)
+        answer.put(unsolved, now)
+        unsolved = unsolved[now.gap > tol * now.primal]
     return answer
 
 
-def _in_band(task: _Task, near: Array, size: int) -> Answer:
-    """Keep the `size` rows nearest to zero at the weights `near`, average the others."""
+def _in_band(task: _Task, near: Array, size: int) -> tuple[Answer, Array]:
+    """Return an answer, and the weights of the smaller loss of the two known.
+
+    The `size` rows nearest to zero at the weights `near` are kept, the others averaged.
+    """
     block, n_groups = task.block, 2 * (int(task.kind.max()) + 1)
     e = block.y - block.fitted(near)
     distance = np.abs(e) / _reach(block, task.rule, near)
@@ -144,7 +145,8 @@ def _in_band(task: _Task, near: Array, size: int) -> Answer:
     np.put_along_axis(d, band, found.d[:, :size], axis=1)
     primal = block.loss(block.y - block.fitted(found.w))
     gap = primal - (found.primal - found.gap)
-    return Answer(found.w, d, primal, gap, found.n_iter)
+    better = np.where((primal < block.loss(e))[:, None], found.w, near)
+    return Answer(found.w, d, primal, gap, found.n_iter), better
 
 
 def _reach(block: Block, rule: Rule, w: Array) -> Array:
@@ -178,8 +180,7 @@ def _rows(block: Block, rows: Index) -> Block:
 
 
 def _take(values: Array, rows: Index) -> Array:
-    taken: Array = np.take_along_axis(values, rows, axis=1)
-    return taken
+    return np.take_along_axis(values, rows, axis=1)
 
 
 def _means(
@@ -192,7 +193,7 @@ def _means(
     for b in range(n_problems):
 
         def sums(values: Array, own: Index = group[b]) -> Array:
-            return np.bincount(own, values, n_groups + 1)[:-1]
+            return np.asarray(np.bincount(own, values, n_groups + 1)[:-1], np.float64)
 
         total[b], up[b], down[b] = (
             sums(weight[b]),

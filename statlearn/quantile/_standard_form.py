@@ -155,6 +155,9 @@ def _split_off(
     is rounding.
     """
     n_forms, n_inner = len(columns), columns.shape[1] - n_free
+    if n_free == 0:
+        mixing, offset = np.zeros((n_forms, 0, 0)), np.zeros((n_forms, 0))
+        return columns, target, mixing, offset, np.zeros((n_forms, n_inner, 0))
     bases = [
         _basis(part, size)
         for part, size in zip(columns[:, :n_free], rounded, strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from statlearn.utils._delegate import model_inside
 from statlearn.utils._levels import read_levels
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (
@@ -23,13 +23,12 @@ from statlearn.utils._sklearn import (
 
 from ._base_models import (
     HoldsEstimator,
-    _model_inside,
     fit_base,
     predict_grid,
     require_quantiles,
 )
 from ._calibrated_grid import CalibratedGridRegressor
-from ._calibration_rows import METHODS, read_groups
+from ._calibration_rows import METHODS
 from ._calibration_split import split_rows
 from ._cross_fitting import cross_fit, read_folds, seeded
 from ._fit_rows import FitRows, read_fit_rows, take
@@ -239,7 +238,7 @@ class ConformalQuantileRegressor(HoldsEstimator, CalibratedGridRegressor):
             twice, and folds of an estimator that is frozen.
         """
         levels = self._read_levels()
-        rows = self._read_rows(X, y, sample_weight, groups)
+        rows = read_fit_rows(X, y, sample_weight, groups, type(self).__name__)
         self._forget_calibration()
         self.__dict__.pop("fold_estimators_", None)
         self.levels_ = levels
@@ -286,7 +285,7 @@ class ConformalQuantileRegressor(HoldsEstimator, CalibratedGridRegressor):
             self._thaw()
             self._learn_features(self.estimator_)
         check_is_fitted(self)
-        rows = self._read_rows(X, y, sample_weight, groups)
+        rows = read_fit_rows(X, y, sample_weight, groups, type(self).__name__)
         self.__dict__.pop("fold_estimators_", None)
         self._calibrate(rows)
         return self
@@ -307,16 +306,9 @@ class ConformalQuantileRegressor(HoldsEstimator, CalibratedGridRegressor):
             )
         if self.levels is not None:
             return read_levels(self.levels, caller)
-        model = _model_inside(estimator)
+        model, _ = model_inside(estimator, None, "predict_quantiles")
         known = getattr(model, "levels_", getattr(model, "levels", None))
         return _DEFAULT_LEVELS.copy() if known is None else read_levels(known, caller)
-
-    def _read_rows(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> FitRows:
-        caller = type(self).__name__
-        rows = read_fit_rows(X, y, sample_weight, None, caller)
-        if groups is None:
-            return rows
-        return replace(rows, groups=read_groups(groups, len(rows.y), caller))
 
     def _cells(self, groups: Any) -> Any:
         """Return the groups that are calibrated by themselves."""

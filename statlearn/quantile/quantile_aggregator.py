@@ -11,7 +11,6 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
 from statlearn.metrics import pinball_loss
-from statlearn.utils._levels import read_levels
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (
     BaseComposition,
@@ -24,13 +23,12 @@ from statlearn.utils._sklearn import (
 )
 
 from ._base_models import predict_grid
-from ._calibrated_grid import CalibratedGridRegressor, NewRows, new_rows
+from ._calibrated_grid import CalibratedGridRegressor
 from ._calibration_split import split_rows
-from ._combiner import Recipe
+from ._combiner import Recipe, read_recipe
 from ._ensemble import Ensemble, Evidence, cross_fit_models, evidence_of_forecasts
 from ._fit_rows import FitRows, read_fit_rows
 from ._forecasts import Forecasts, read_forecasts, read_models
-from ._grid import GridRegressor
 
 Array = NDArray[np.float64]
 
@@ -210,6 +208,7 @@ class QuantileAggregator(
         "random_state": ["random_state", np.random.Generator],
     }
 
+    _calibration_optional = True
     _fitted: tuple[str, ...] = (
         "_fold_combiners",
         "duality_gap_",
@@ -341,7 +340,7 @@ class QuantileAggregator(
             few rows, folds that overlap, or a model that predicts NaN.
         """
         caller = type(self).__name__
-        recipe = self._read_recipe()
+        recipe = read_recipe(self)
         models = read_models(self.estimators, caller)
         rows = read_fit_rows(X, y, sample_weight, groups, caller)
         return self._fit(rows, recipe, models)
@@ -385,7 +384,7 @@ class QuantileAggregator(
             groups, or parameters that exclude each other.
         """
         caller = type(self).__name__
-        recipe = self._read_recipe()
+        recipe = read_recipe(self)
         if self.estimators is not None:
             raise ValueError(
                 f"The 'estimators' of {caller} must be None for given forecasts. Got "
@@ -481,39 +480,6 @@ class QuantileAggregator(
 
     def _end(self, task: Any, rows: FitRows) -> None:
         task.call_on_fit_task_end(estimator=self, X=rows.X, y=rows.y)
-
-    def _read_recipe(self) -> Recipe:
-        """Return the parameters of the weights, and refuse those that do not agree."""
-        local = self.local is not None
-        plain = self.constraint == "simplex" and not self.intercept
-        caller = type(self).__name__
-        if (local or self.average == "probabilities") and not plain:
-            what = "local weights" if local else "average='probabilities'"
-            raise ValueError(
-                f"The 'constraint' of {caller} must be 'simplex' without an intercept "
-                f"for {what}. Got constraint={self.constraint!r}, intercept="
-                f"{self.intercept}; leave them at their defaults."
-            )
-        if local and self.average == "probabilities":
-            raise ValueError(
-                f"The 'average' of {caller} must be 'quantiles' for local weights. Got "
-                f"'probabilities'; pass local=None, or average='quantiles'."
-            )
-        if isinstance(self.local, str) and self.resolution not in ("coarse", "medium"):
-            raise ValueError(
-                f"The 'resolution' of {caller} must be 'coarse' or 'medium' for "
-                f"local='linear'. Got {self.resolution!r}; pass one of them."
-            )
-        return Recipe(
-            levels=read_levels(self.levels, caller),
-            resolution=self.resolution,
-            constraint=self.constraint,
-            intercept=self.intercept,
-            local=self.local,
-            shrinkage=self.shrinkage,
-            monotone=self.monotone,
-            average=self.average,
-        )
 
     # -- calibration ------------------------------------------------------------
 
@@ -613,58 +579,6 @@ class QuantileAggregator(
         """
         check_is_fitted(self)
         return self.predict_quantiles(Forecasts(P, X), None, groups, sample_weight)
-
-    def predict_interval(
-        self,
-        X: Any,
-        coverage: float = 0.8,
-        groups: Any = None,
-        sample_weight: Any = None,
-    ) -> Array:
-        """Predict central intervals, calibrated if there was a calibration.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict.
-        coverage : float, default=0.8
-            Share in (0, 1) of targets that the intervals should hold.
-        groups : array-like of shape (n_samples,), default=None
-            Their groups, if groups were calibrated by themselves.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Their weights, if calibration had weights; by default 1.
-
-        Returns
-        -------
-        interval : ndarray of shape (n_samples, 2)
-            Quantiles of the levels (1 - coverage) / 2 and (1 + coverage) / 2, moved by
-            what their scores ask for.
-
-        Raises
-        ------
-        ValueError
-            If the coverage is no such share, or more than the levels of the fit reach,
-            or a group is unknown.
-        """
-        check_is_fitted(self)
-        if self._is_calibrated():
-            return super().predict_interval(X, coverage, groups, sample_weight)
-        rows = new_rows(X, groups, sample_weight)
-        return GridRegressor.predict_interval(self, rows, coverage)
-
-    def _is_calibrated(self) -> bool:
-        return hasattr(self, "offsets_")
-
-    def _predict_grid(self, rows: NewRows) -> Array:
-        if self._is_calibrated():
-            return super()._predict_grid(rows)
-        if rows.groups is not None:
-            raise ValueError(
-                f"The 'groups' of {type(self).__name__} must be None where nothing is "
-                f"calibrated by groups. Got groups; call calibrate(X, y, groups=...) "
-                f"first, or leave them out."
-            )
-        return self._full_grid(rows.X)
 
     def _full_grid(self, X: Any) -> Array:
         if self.estimators is None or isinstance(X, Forecasts):

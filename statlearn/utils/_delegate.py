@@ -9,6 +9,7 @@ from typing import Any
 
 from sklearn import get_config
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
@@ -41,6 +42,42 @@ def weight_keyword(estimator: Any) -> str | None:
     parameters = inspect.signature(estimator.fit).parameters.values()
     forwards = any(p.kind is p.VAR_KEYWORD for p in parameters)
     return "sample_weight" if forwards else None
+
+
+def model_inside(estimator: Any, X: Any, method: str) -> tuple[Any, Any]:
+    """Return the model that has a method, with the rows as they reach it.
+
+    scikit-learn's pipelines, searches and frozen estimators hand on `predict`, but not
+    the methods that a model has besides.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted if X is given.
+    X : array-like of shape (n, n_features) or None
+    method : str
+
+    Returns
+    -------
+    model : estimator
+        The outermost one with that method, or the innermost one.
+    X : array-like of shape (n, n_features) or None
+        Transformed by the steps before it.
+    """
+    while not hasattr(estimator, method):
+        if isinstance(estimator, Pipeline):
+            if X is not None:
+                for _, step in estimator.steps[:-1]:
+                    if step is not None and step != "passthrough":
+                        X = step.transform(X)
+            estimator = estimator.steps[-1][1]
+        elif isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif hasattr(estimator, "refit") and hasattr(estimator, "estimator"):
+            estimator = getattr(estimator, "best_estimator_", estimator.estimator)
+        else:
+            break
+    return estimator, X
 
 
 def estimator_has(name: str) -> Callable[[Any], bool]:

@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from statlearn.exceptions import EmptyClassWarning, LabelOrderWarning
 
+from ._arrays import is_tensor, to_float64
 from ._sklearn import check_sample_weight
 from ._warn import warn
 
@@ -137,11 +138,23 @@ def _refuse_missing(labels: NDArray[Any], caller: str) -> None:
 
 
 def as_numbers(values: Any) -> NDArray[np.float64]:
-    """Return an array of numbers, one NaN if the values are none."""
+    """Return an array of numbers, one NaN if the values are none, as words are."""
     try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        return np.array([np.nan])
+        if is_tensor(values):
+            return to_float64(values)[0]
+        array = np.asarray(values)
+        if array.dtype.kind in "fiub":
+            return array.astype(np.float64, copy=False)
+        # NumPy would read words, and take the real part of complex numbers.
+        if array.dtype.kind == "O" and not _has_words(array):
+            return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError):  # the last for tensors in a list
+        pass
+    return np.array([np.nan])
+
+
+def _has_words(array: NDArray[Any]) -> bool:
+    return any(isinstance(value, (str, bytes)) for value in array.flat)
 
 
 def read_sample_weight(sample_weight: Any, X: Any, caller: str) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from numpydoc.validate import validate
 from sklearn.base import BaseEstimator
 
 import statlearn
+from statlearn.offline_rl import TrajectoryWeighting
 from statlearn.weights import WeightingRule
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +58,7 @@ def test_docstring_passes_numpydoc(path):
 @pytest.mark.parametrize("path", PUBLIC)
 def test_public_name_shows_what_its_reader_looks_for(path):
     value = resolve(path)
-    if inspect.isclass(value) and issubclass(value, WeightingRule):
+    if inspect.isclass(value) and issubclass(value, (WeightingRule, TrajectoryWeighting)):
         wanted = {"See Also", "References", "Examples"}
         wanted |= {"Parameters"} if inspect.signature(value).parameters else set()
     elif inspect.isclass(value) and issubclass(value, BaseEstimator):

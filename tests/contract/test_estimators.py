@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
+    QuantileRegressor,
     Ridge,
     SGDClassifier,
     SGDRegressor,
@@ -23,7 +24,19 @@ from statlearn.compose import CovariateShift, DomainBalanced, LossReweighted
 from statlearn.continual import ContinualLearner
 from statlearn.linear_model import ReweightedLinearRegression
 from statlearn.ordinal import OrdinalRegression, PrestoClassifier, PrestoClassifierCV
+from statlearn.quantile import (
+    ConformalQuantileRegressor,
+    LinearQuantileRegression,
+    LocationScaleQuantiles,
+    MultiQuantileRegressor,
+    QuantileAggregator,
+)
 from statlearn.weights import WeightingRule
+
+LEVELS = (0.2, 0.5, 0.8)
+LINEAR = LinearQuantileRegression(LEVELS)
+RESIDUALS = LocationScaleQuantiles(Ridge(), levels=LEVELS)
+MODELS = [("linear", LINEAR), ("residuals", RESIDUALS)]
 
 ESTIMATORS = [
     PrestoClassifier(),
@@ -73,6 +86,24 @@ ESTIMATORS = [
         eta_max=0.03,
         random_state=0,
     ),
+    LINEAR,
+    LinearQuantileRegression(LEVELS, alpha=0.1),
+    LinearQuantileRegression(LEVELS, non_crossing=True),
+    RESIDUALS,
+    LocationScaleQuantiles(LinearRegression(), levels=LEVELS, scale_estimator=Ridge()),
+    MultiQuantileRegressor(QuantileRegressor(alpha=0.0), levels=LEVELS),
+    ConformalQuantileRegressor(LINEAR, random_state=0),
+    ConformalQuantileRegressor(LINEAR, method="cv+", cv=3),
+    ConformalQuantileRegressor(LINEAR, method="jackknife-minmax", cv=3),
+    QuantileAggregator(MODELS, levels=LEVELS, cv=3),
+    QuantileAggregator(
+        [("linear", LINEAR), ("sparse", LinearQuantileRegression(LEVELS, alpha=0.1))],
+        levels=LEVELS,
+        resolution="fine",
+        shrinkage=0.0,
+        calibration="cv+",
+        cv=3,
+    ),
 ]
 
 # Class name -> {name of a check: the reason why it cannot hold}. A check that
@@ -93,6 +124,12 @@ EXPECTED_FAILURES: dict[str, dict[str, str]] = {
     "DomainBalanced": {
         "check_sample_weight_equivalence_on_dense_data": "holds in expectation",
         "check_sample_weight_equivalence_on_sparse_data": "holds in expectation",
+    },
+    # With "split" only, see `expected_failures`.
+    "ConformalQuantileRegressor": {
+        "check_sample_weight_equivalence_on_dense_data": (
+            "copies of a repeated row are held out one by one"
+        ),
     },
     "LossReweighted": {
         "check_sample_weight_equivalence_on_dense_data": "holds in expectation",
@@ -129,6 +166,8 @@ def expected_failures(estimator):
     if getattr(estimator, "mode", "minibatch") != "minibatch":
         return {}
     if getattr(estimator, "strategy", "sampling") != "sampling":
+        return {}
+    if getattr(estimator, "method", "split") != "split":
         return {}
     return EXPECTED_FAILURES.get(type(estimator).__name__, {})
 
@@ -174,6 +213,7 @@ def test_every_public_estimator_is_listed():
         if inspect.isclass(value)
         and issubclass(value, BaseEstimator)
         and not issubclass(value, WeightingRule)  # these are in test_rules
+        and not hasattr(value, "sample_weight")  # these are fitted to trajectories
     }
     assert estimators == {type(estimator) for estimator in ESTIMATORS}
 

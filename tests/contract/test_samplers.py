@@ -6,7 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -342,3 +342,87 @@ def test_rows_and_domains_are_drawn_as_often_as_expected(make):
     counts = getattr(sampler, "counts_", None)
     counts = np.bincount(np.array(rows) % 10) if counts is None else counts
     assert chisquare(counts, expected * (counts.sum() / expected.sum())).pvalue > 1e-4
+
+
+# --------------------------------------------------------------- laws from outside
+LAW_OF_ROWS = WEIGHTS / WEIGHTS.sum()
+
+
+def law_at(name, sizes, share):
+    """Probabilities of domains, or of rows by themselves, after a share of steps."""
+    if name.startswith("weighted"):
+        return LAW_OF_ROWS
+    if name.startswith("replay"):
+        old = np.array([5, 1, 2]) / 8 if "several" in name else np.ones(1)
+        return np.append(0.15 * old, 0.85)
+    if name == "domains, capped":  # 4 epochs of the smallest two, the rest in halves
+        return np.array([520, 520, 4 * 37, 4 * 3]) / 1200
+    tau = 5.0 if share < 0.5 else 1.0
+    tau = {
+        "domains, labels": 8.0 - 7.0 * share,
+        "domains, own schedule": 1.0 + 100 * share,
+    }.get(name, tau)
+    return sizes ** (1 / tau) / (sizes ** (1 / tau)).sum()
+
+
+def rows_by_domain(name, sampler):
+    """Rows of each domain; new rows of a mixer come after the old ones."""
+    if name.startswith("weighted"):
+        return [[row] for row in range(len(WEIGHTS))]
+    if name == "domains, ranges":
+        return [np.arange(100, 900), np.arange(20, 50)]
+    if name == "domains, labels":
+        return [np.flatnonzero(label == LABELS) for label in range(4)]
+    ends = np.cumsum(sampler.sizes_)
+    return np.split(np.arange(ends[-1]), ends[:-1])
+
+
+@cache
+def drawn(name):
+    """Rows of each domain; rows and law of each step."""
+    sampler = SAMPLERS[name]()
+    domains_ = rows_by_domain(name, sampler)
+    sizes = np.array([len(rows) for rows in domains_], dtype=float)
+    shift = getattr(sampler, "n_old_", 0) * (name != "replay, flat")
+    items = [
+        np.array(old + [row + shift for row in new], dtype=int)
+        for old, new in stream(sampler)
+    ]
+    laws = [law_at(name, sizes, step / len(items)) for step in range(len(items))]
+    return domains_, items, laws
+
+
+each_name = pytest.mark.parametrize("name", list(SAMPLERS))
+
+
+@each_name
+@pytest.mark.parametrize("phase", [0, 1])
+def test_rows_and_domains_are_drawn_by_the_law_of_their_phase(name, phase):
+    domains_, items, laws = drawn(name)
+    half = -(-len(items) // 2)
+    steps = slice(0, half) if phase == 0 else slice(half, None)
+    number = np.full(1 + max(max(rows) for rows in domains_), -1)
+    for domain, rows in enumerate(domains_):
+        number[rows] = domain
+    counts = np.bincount(number[np.concatenate(items[steps])], minlength=len(domains_))
+    expected = sum(len(i) * p for i, p in zip(items[steps], laws[steps], strict=True))
+    assert not counts[expected == 0].any()
+    few = expected < 5  # together, since the law of the test needs some of each
+    cells = [np.append(x[~few], x[few].sum()) for x in (counts, expected)]
+    there = cells[1] > 0
+    assert chisquare(cells[0][there], cells[1][there]).pvalue > 1e-4
+
+
+@each_name
+def test_the_gradient_of_a_batch_is_unbiased(name):
+    domains_, items, laws = drawn(name)
+    n_rows = 1 + max(max(rows) for rows in domains_)
+    gradient = np.random.default_rng(2).normal(size=n_rows)
+    for domain, rows in enumerate(domains_):
+        gradient[rows] += domain % 5
+    means = np.array([gradient[rows].mean() for rows in domains_])
+    errors = [
+        gradient[item].mean() - law @ means
+        for item, law in zip(items, laws, strict=True)
+    ]
+    assert abs(np.mean(errors)) < 4 * np.std(errors) / np.sqrt(len(errors))
