@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,12 +16,12 @@ from sklearn.utils import assert_all_finite, indexable
 from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.multiclass import check_classification_targets
 
+from statlearn.compose._domains import Domains, read_domains
 from statlearn.compose._meta import RowWeighter
 from statlearn.compose._rounds import Rows
 from statlearn.exceptions import StatlearnWarning
-from statlearn.sampling import DomainBatchSampler, temperature_probs
+from statlearn.sampling import DomainBatchSampler
 from statlearn.schedules import StepCooldown
-from statlearn.utils._groups import group_codes
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (
     HasMethods,
@@ -36,38 +37,6 @@ Array = NDArray[np.float64]
 
 # Passes over the rows that the default number of steps adds up to.
 _N_PASSES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Domains:
-    """Domains of the rows that have weight.
-
-    Attributes
-    ----------
-    names : list of length K
-    order : ndarray of shape (n_counted,)
-        Rows that have weight, sorted by domain.
-    sizes : ndarray of shape (K,)
-        Number of these rows in each domain.
-    totals : ndarray of shape (K,)
-        Their base weights, added up.
-    """
-
-    names: list[Any]
-    order: NDArray[np.intp]
-    sizes: NDArray[np.intp]
-    totals: Array
-
-    def law(self, cooldown: StepCooldown) -> Callable[[int], Array]:
-        """Return ``step -> probabilities (K,)``; a domain is as large as its weight."""
-        return lambda step: temperature_probs(self.totals, float(cooldown(step)))
-
-    def even(self, base: Array) -> Array:
-        """Return base weights (n,), divided by their mean in the domain of the row."""
-        weight = np.zeros(len(base))
-        scale = np.repeat(self.sizes / self.totals, self.sizes)
-        weight[self.order] = base[self.order] * scale
-        return weight
 
 
 class DomainBalanced(RowWeighter):
@@ -274,7 +243,7 @@ class DomainBalanced(RowWeighter):
         labels, y = self._read_target(y)
         base = self._read_base(sample_weight, labels)
         rows = Rows(X, y, labels, base, None)
-        codes, found = self._read_domains(domains, rows.weight())
+        codes, found = read_domains(domains, rows.weight(), type(self).__name__)
         for name in ("weights_", "counts_", "n_steps_"):
             self.__dict__.pop(name, None)
         if in_batches:
@@ -287,41 +256,13 @@ class DomainBalanced(RowWeighter):
     def _in_batches(self) -> bool:
         return self.strategy == "sampling" and hasattr(self.estimator, "partial_fit")
 
-    def _read_domains(
-        self, domains: Any, base: Array
-    ) -> tuple[NDArray[np.intp] | None, _Domains]:
-        """Return the domain of each row, None if there are none, and what they are."""
-        caller, counted = type(self).__name__, np.flatnonzero(base)
-        if domains is None:
-            warn(
-                f"{caller} expected domains, the label of each row's domain. Got none, "
-                f"so all rows are one domain; pass fit(X, y, domains=...), with "
-                f"metadata routing after set_fit_request(domains=True).",
-                StatlearnWarning,
-            )
-            sizes, totals = np.array([len(counted)]), np.array([base.sum()])
-            return None, _Domains([0], counted, sizes, totals)
-        names, codes = group_codes(domains, caller, base > 0.0, name="domains")
-        if len(codes) != len(base):
-            raise ValueError(
-                f"The 'domains' of {caller} must hold one label for each row. Got "
-                f"{len(codes)} labels for {len(base)} rows; pass both for the same "
-                f"rows."
-            )
-        order = counted[np.argsort(codes[counted], kind="stable")]
-        sizes = np.bincount(codes[counted], minlength=len(names))
-        totals = np.bincount(codes, base, len(names)).astype(np.float64)
-        kept = np.flatnonzero(sizes)
-        names = [names[number] for number in kept]
-        return codes, _Domains(names, order, sizes[kept], totals[kept])
-
     # -- weights ----------------------------------------------------------------
 
     def _weigh(
         self,
         rows: Rows,
         codes: NDArray[np.intp] | None,
-        found: _Domains,
+        found: Domains,
         keyword: str,
         params: dict[str, Any],
     ) -> None:
@@ -338,8 +279,10 @@ class DomainBalanced(RowWeighter):
         task = ctx.subcontext(task_name="weighted-fit")
         self._adopt(self._fit_inner(rows.X, rows.y, given, keyword, params, task))
         self.weights_ = rows.weight().copy() if given is None else given
+        learnt = {"weights_": self.weights_, "domains_": found.names}
+        state = self._state_of(self.estimator_) | learnt
         for each in (task, ctx):
-            self._end(each, rows, self.estimator_)
+            self._end(each, rows, lambda: state)
 
     def _warn_of_no_effect(self, n_domains: int) -> None:
         if self.tau_end == 1.0 and n_domains > 1:
@@ -370,7 +313,7 @@ class DomainBalanced(RowWeighter):
                 f"strategy='scalarization'."
             )
 
-    def _sampler(self, found: _Domains) -> DomainBatchSampler:
+    def _sampler(self, found: Domains) -> DomainBatchSampler:
         n_rows = len(found.order)
         if not n_rows:
             raise ValueError(
@@ -390,7 +333,7 @@ class DomainBalanced(RowWeighter):
             seed=int(as_generator(self.random_state).integers(2**63)),
         )
 
-    def _train(self, rows: Rows, found: _Domains) -> None:
+    def _train(self, rows: Rows, found: Domains) -> None:
         """Take a step on each batch, and store the trained clone."""
         X = rows.X if hasattr(rows.X, "shape") else np.asarray(rows.X)
         base = None if rows.base is None else found.even(rows.base)
@@ -400,11 +343,17 @@ class DomainBalanced(RowWeighter):
             assert_all_finite(rows.labels, input_name="y")
             check_classification_targets(rows.labels)
             known = {"classes": np.unique(rows.labels)}
-        sampler = self._sampler(found)
+        sampler, names = self._sampler(found), found.names
         n_steps, steps_of_pass = len(sampler), -(-len(found.order) // self.batch_size)
         ctx = self._init_callback_context(max_subtasks=-(-n_steps // steps_of_pass))
         ctx.call_on_fit_task_begin(estimator=self, X=rows.X, y=rows.y)
         estimator, batches = clone(self.estimator), iter(sampler)
+
+        def state() -> dict[str, Any]:
+            """Return what is learnt so far; training goes on with the original."""
+            drawn = {"counts_": sampler.counts_, "n_steps_": sampler.step_}
+            return self._state_of(deepcopy(estimator)) | drawn | {"domains_": names}
+
         for start in range(0, n_steps, steps_of_pass):
             task = ctx.subcontext(task_name="pass")
             task.call_on_fit_task_begin(estimator=self, X=rows.X, y=rows.y)
@@ -413,17 +362,14 @@ class DomainBalanced(RowWeighter):
                 weight = {} if base is None else {"sample_weight": batch.base}
                 estimator.partial_fit(batch.X, batch.labels, **weight, **known)
                 known = {}
-            if self._end(task, rows, estimator):
+            if self._end(task, rows, state):
                 break
         self._adopt(estimator)
         self.counts_, self.n_steps_ = sampler.counts_, sampler.step_
-        self._end(ctx, rows, estimator)
+        self._end(ctx, rows, state)
 
-    def _end(self, task: Any, rows: Rows, estimator: Any) -> bool:
+    def _end(self, task: Any, rows: Rows, state: Callable[[], dict[str, Any]]) -> bool:
         """End a task of the callbacks; return whether they ask to stop."""
         return task.call_on_fit_task_end(
-            estimator=self,
-            X=rows.X,
-            y=rows.y,
-            reconstruction_attributes=lambda: self._state_of(estimator),
+            estimator=self, X=rows.X, y=rows.y, reconstruction_attributes=state
         )

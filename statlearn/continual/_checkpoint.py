@@ -177,10 +177,23 @@ class Checkpoint:
     task : int
     identity : dict of str
         What a run must share with the file to go on from it.
+
+    Raises
+    ------
+    ValueError
+        If there is no directory and none can be made, since a file is in its place.
     """
 
     def __init__(self, directory: Any, task: int, identity: dict[str, str]) -> None:
-        self.path = Path(directory) / f"task-{task:04d}.npz"
+        place = Path(directory)
+        there = next(path for path in (place, *place.parents) if path.exists())
+        if not there.is_dir():
+            raise ValueError(
+                f"The 'checkpoint' of ContinualLearner must be a directory, or the "
+                f"name of one to make. Got {str(place)!r}, where {str(there)!r} is a "
+                f"file; pass another name."
+            )
+        self.path = place / f"task-{task:04d}.npz"
         self.identity = identity
 
     def load(self) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from statlearn.continual._checkpoint import plain_state
+from statlearn.utils._validation import as_numbers
 
 # scikit-learn refuses a rate of zero, which this one is to all purposes.
 _TINY = float(np.finfo(np.float64).tiny)
@@ -156,12 +157,21 @@ def rate_of(estimator: Any, schedule: Any) -> float:
     """Return the learning rate that an estimator was given, as the highest one."""
     if callable(schedule):
         return 1.0  # of no account: the schedule gives the rates itself
+    caller = type(estimator).__name__
     for name in ("eta0", "learning_rate_init"):
         rate = getattr(estimator, name, None)
-        if rate is not None and not hasattr(estimator, "set_learning_rate"):
-            return float(rate)
+        if rate is None or hasattr(estimator, "set_learning_rate"):
+            continue
+        number = as_numbers(rate)
+        if number.ndim or not 0.0 < number < np.inf:
+            raise ValueError(
+                f"The '{name}' of {caller} must be a finite number > 0, since "
+                f"ContinualLearner takes it as the highest learning rate. Got "
+                f"{rate!r}; correct it, or pass eta_max to ContinualLearner."
+            )
+        return float(number)
     raise ValueError(
         f"The 'eta_max' of ContinualLearner must be given for an estimator with a "
-        f"method set_learning_rate. Got None for {type(estimator).__name__}; pass the "
-        f"highest learning rate."
+        f"method set_learning_rate. Got None for {caller}; pass the highest learning "
+        f"rate."
     )

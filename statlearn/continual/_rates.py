@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.schedules import Constant, Cosine, Linear
+from statlearn.utils._validation import as_numbers
 
 Array = NDArray[np.float64]
 
@@ -51,11 +52,11 @@ def rates_of(
 
 
 def _checked(rates: list[Any]) -> Array:
-    values = np.asarray(rates, dtype=np.float64)
-    if values.ndim != 1 or not (np.isfinite(values).all() and (values >= 0.0).all()):
-        wrong = next((r for r in rates if not 0.0 <= np.max(r) < np.inf), rates[0])
-        raise ValueError(
-            f"The 'schedule' of ContinualLearner must give a finite number >= 0 for "
-            f"each step. Got {wrong!r}; correct the function."
-        )
-    return values
+    values = [as_numbers(rate) for rate in rates]
+    for rate, value in zip(rates, values, strict=True):
+        if value.ndim or not 0.0 <= value < np.inf:
+            raise ValueError(
+                f"The 'schedule' of ContinualLearner must give a finite number >= 0 "
+                f"for each step. Got {rate!r}; correct the function."
+            )
+    return np.array(values)

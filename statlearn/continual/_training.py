@@ -36,6 +36,7 @@ class Plan:
     fraction : float
         Share of old rows in each batch.
     batch_size : int
+        No larger than the number of new rows.
     rates : ndarray of shape (n_steps,)
     seed : int
     classifier : bool
@@ -255,7 +256,7 @@ class Trainer:
     def restore(self, state: Any, step: int) -> None:
         """Take up the state of the estimator after so many steps."""
         # A first step makes what only the estimator itself can make.
-        some = np.arange(min(self._plan.batch_size, len(self._plan.new)))
+        some = np.arange(self._plan.batch_size)
         self.step(some[:0], some, rate=0.0)
         self.driver.set_rate(float(self._plan.rates[step - 1]))
         self.driver.restore(state)

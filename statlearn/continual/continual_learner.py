@@ -8,7 +8,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
@@ -17,12 +16,12 @@ from sklearn.utils.validation import validate_data
 from statlearn.continual._buffer import Rows, alike, check_buffer, joined, reservoir
 from statlearn.continual._callbacks import Watch
 from statlearn.continual._checkpoint import Checkpoint, digest, identity_of
+from statlearn.continual._classes import known_classes
 from statlearn.continual._drivers import driver_of, rate_of, require_state
 from statlearn.continual._history import ContinualHistory, empty_history
 from statlearn.continual._rates import NAMES, rates_of
 from statlearn.continual._training import Plan, Progress, Record, run, seed_of_task
 from statlearn.utils._delegate import Delegating
-from statlearn.utils._losses import positions
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (
     CallbackSupportMixin,
@@ -76,7 +75,7 @@ class ContinualLearner(CallbackSupportMixin, Delegating):
     buffer_size : int, default=None
         Rows in the reservoir.
     batch_size : int, default=32
-        Rows in a batch, old and new.
+        Rows in a batch, old and new; those of the task if there are fewer.
     n_steps : int, default=None
         Steps of each task; by default as many as make twenty passes over its rows.
     reset_optimizer : bool, default=True
@@ -305,7 +304,9 @@ class ContinualLearner(CallbackSupportMixin, Delegating):
         check_buffer(self.buffer, self.buffer_size)
         drive = driver_of(self.estimator)
         new = self._read(X, y, sample_weight, 0 if first else self.tasks_seen_, first)
-        known = self._known_classes(new.y, classes, first)
+        known = None
+        if is_classifier(self.estimator):
+            known = known_classes(new.y, classes, None if first else self.classes_)
         record = self._record(new, known, first)
         plan = self._plan(new, known, record.seed, first)
         watch = Watch(self, X, y)
@@ -367,23 +368,6 @@ class ContinualLearner(CallbackSupportMixin, Delegating):
             "ensure_all_finite": "allow-nan" if tags.allow_nan else True,
         }
 
-    def _known_classes(self, y: NDArray[Any], classes: Any, first: bool) -> Any:
-        """Return all classes; None for a regressor."""
-        if not is_classifier(self.estimator):
-            return None
-        if not first:
-            if classes is not None and set(self.classes_) != set(classes):
-                raise ValueError(
-                    f"The 'classes' of ContinualLearner.partial_fit must be those of "
-                    f"the first task, {self.classes_.tolist()}. Got {classes!r}; pass "
-                    f"None, or begin anew with fit."
-                )
-            known = self.classes_
-        else:
-            known = np.unique(y if classes is None else np.asarray(classes))
-        positions(known, y)  # refuses other labels
-        return known
-
     def _record(self, new: Rows, known: Any, first: bool) -> Record:
         """Return what a run that was interrupted has left of this task, if any."""
         if first:
@@ -409,9 +393,10 @@ class ContinualLearner(CallbackSupportMixin, Delegating):
         n_before = 0 if first else len(self.history_.learning_rate)
         if old is not None:
             old, new = alike(old, new)
+        batch_size = min(self.batch_size, len(new))
         rates = rates_of(
             self.schedule,
-            self.n_steps or _N_PASSES * -(-len(new) // self.batch_size),
+            self.n_steps or _N_PASSES * -(-len(new) // batch_size),
             n_before,
             eta_max=self.eta_max or rate_of(self.estimator, self.schedule),
             eta_min_ratio=self.eta_min_ratio,
@@ -421,7 +406,7 @@ class ContinualLearner(CallbackSupportMixin, Delegating):
             new=new,
             old=old,
             fraction=self.replay_fraction,
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             rates=rates,
             seed=seed_of_task(seed, 0 if first else self.tasks_seen_),
             classifier=is_classifier(self.estimator),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any
 from zlib import crc32
 
@@ -13,6 +12,13 @@ from numpy.typing import NDArray
 from statlearn.exceptions import RepetitionWarning
 from statlearn.sampling._composition import Composition, steps_of_block
 from statlearn.sampling._counter import GOLDEN, Lane, generator_at, seed_of
+from statlearn.sampling._replay_input import (
+    given_rows,
+    old_sizes,
+    read_fraction,
+    read_offset,
+    source_weights,
+)
 from statlearn.sampling._stream import (
     check_batch_size,
     check_max_epochs,
@@ -20,7 +26,6 @@ from statlearn.sampling._stream import (
     is_whole,
     positive_integer,
 )
-from statlearn.utils._validation import as_numbers
 from statlearn.utils._warn import warn
 
 Array = NDArray[np.float64]
@@ -70,7 +75,7 @@ def replay_order(
     >>> replay_order([2, 8, 4, 9, 1], reshuffle=False, offset=2)
     array([4, 9, 1, 2, 8])
     """
-    offset = _offset(offset, "replay_order")
+    offset = read_offset(offset, "replay_order")
     rows = np.array(order)
     if rows.ndim != 1 or not rows.size:
         raise ValueError(
@@ -116,9 +121,9 @@ def replay_shares(new_weights: Any, old_weights: Any, fraction: float = 0.05) ->
     array([0.5   , 0.25  , 0.1875, 0.0625])
     """
     caller = "replay_shares"
-    fraction = _fraction(fraction, caller)
-    new = _source_weights(new_weights, "new_weights", None, caller)
-    old = _source_weights(old_weights, "old_weights", None, caller)
+    fraction = read_fraction(fraction, caller)
+    new = source_weights(new_weights, "new_weights", None, caller)
+    old = source_weights(old_weights, "old_weights", None, caller)
     return np.concatenate((new * (1.0 - fraction), old * fraction))
 
 
@@ -239,19 +244,19 @@ class ReplayMixer(Composition):
                 f"of them."
             )
         super().__init__(n_steps, seed_of(seed, name), rank, world_size)
-        self.fraction = _fraction(fraction, name)
+        self.fraction = read_fraction(fraction, name)
         self.mode, self.reshuffle, self.flat = mode, bool(reshuffle), bool(flat)
-        sizes = _old_sizes(old, self.fraction, name)
+        sizes = old_sizes(old, self.fraction, name)
         self.n_old_ = int(sizes.sum())
         self._sizes = np.append(sizes, n_new)
         self._old_share = (
             sizes / max(self.n_old_, 1)
             if old_weights is None
-            else _source_weights(old_weights, "old_weights", len(sizes), name)
+            else source_weights(old_weights, "old_weights", len(sizes), name)
         )
-        self.offset = _offset(offset, name)
+        self.offset = read_offset(offset, name)
         self._turned = np.array([self.offset % max(n, 1) for n in sizes.tolist()] + [0])
-        self._given = _given_rows(old, self.flat, name)
+        self._given = given_rows(old, self.flat, name)
         self._seed = seed_of(seed, name)
         self._seen = self._order_given()
         self._starts = np.append(np.cumsum(sizes) - sizes, 0)
@@ -391,82 +396,3 @@ class ReplayMixer(Composition):
                 f"{int(epochs.argmax())} of {self._sizes[epochs.argmax()]} rows; lower "
                 f"the fraction, keep more old rows, or pass max_epochs=None."
             )
-
-
-def _fraction(fraction: Any, caller: str) -> float:
-    number = isinstance(fraction, Real) and not isinstance(fraction, bool)
-    if number and 0.0 <= float(fraction) < 1.0:
-        return float(fraction)
-    raise ValueError(
-        f"The 'fraction' of {caller} must lie in [0, 1). Got {fraction!r}; pass for "
-        f"example 0.05 to give one row in twenty to old data."
-    )
-
-
-def _offset(offset: Any, caller: str) -> int:
-    if is_whole(offset):
-        return int(offset)
-    raise ValueError(
-        f"The 'offset' of {caller} must be an integer >= 0. Got {offset!r}; pass the "
-        f"number of old rows that were replayed before."
-    )
-
-
-def _given_rows(old: Any, flat: bool, caller: str) -> Integers | None:
-    """Return a copy of old rows, if rows and not numbers of them were given."""
-    if not isinstance(old, np.ndarray) or not old.size:
-        return None
-    if old.min() < 0:
-        raise ValueError(
-            f"The rows in 'old' of {caller} must be numbers >= 0. Got {old.min()}; "
-            f"number rows from 0."
-        )
-    if flat and old.max() >= old.size:
-        raise ValueError(
-            f"The rows in 'old' of {caller} must be below their number {old.size} with "
-            f"flat=True, since new rows follow them. Got row {old.max()}; number old "
-            f"rows from 0, or pass flat=False."
-        )
-    return old.copy()
-
-
-def _old_sizes(old: Any, fraction: float, caller: str) -> Integers:
-    """Return the numbers (K,) of old rows of each source."""
-    if isinstance(old, np.ndarray) and old.ndim == 1 and old.dtype.kind in "iu":
-        sizes = [len(old)]
-    elif isinstance(old, Integral) and not isinstance(old, bool):
-        sizes = [int(old)]
-    elif isinstance(old, (list, tuple)) and all(
-        isinstance(n, Integral) and not isinstance(n, bool) for n in old
-    ):
-        sizes = [int(n) for n in old]
-    else:
-        raise TypeError(
-            f"The 'old' of {caller} must be a number of rows, a list of such numbers, "
-            f"or an integer array of rows. Got {type(old).__name__}; pass for example "
-            f"len(X_old)."
-        )
-    if min(sizes, default=0) < (1 if fraction else 0) or not sizes:
-        raise ValueError(
-            f"The 'old' of {caller} must have at least one row in every source. Got "
-            f"{sizes}; keep some old rows, or pass fraction=0."
-        )
-    return np.array(sizes, dtype=np.int64)
-
-
-def _source_weights(weights: Any, name: str, n: int | None, caller: str) -> Array:
-    """Return weights of sources, of sum one."""
-    values = as_numbers(weights)
-    if (
-        values.ndim != 1
-        or (n is not None and len(values) != n)
-        or not (np.isfinite(values).all() and (values >= 0.0).all())
-        or not values.any()
-    ):
-        raise ValueError(
-            f"The '{name}' of {caller} must hold {'' if n is None else f'{n} '}finite "
-            f"numbers >= 0, not all of them zero. Got {weights!r}; pass one weight for "
-            f"each source."
-        )
-    values = values / values.max()
-    return values / values.sum()

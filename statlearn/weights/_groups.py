@@ -175,8 +175,9 @@ def tempered_share(
             f"The '{name}' of {caller} must be positive. Got {temperature}; pass "
             "1 for equal rows, infinity for equal groups."
         )
-    exponent = np.log(size) / temperature
-    share: Array = np.exp(exponent - exponent.max())
+    log_size = np.log(size)
+    with np.errstate(over="ignore"):  # near zero all but the largest get exp(-inf)
+        share: Array = np.exp((log_size - log_size.max()) / temperature)
     return share / share.sum()
 
 

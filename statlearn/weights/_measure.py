@@ -71,6 +71,8 @@ def as_base_weight(base_weight: Any, n: int, caller: str) -> Array | None:
     if base_weight is None:
         return None
     base, _ = to_float64(base_weight)
+    with np.errstate(over="ignore"):
+        total = base.sum()
     problem = None
     if base.shape != (n,):
         problem = f"shape {base.shape}"
@@ -78,7 +80,7 @@ def as_base_weight(base_weight: Any, n: int, caller: str) -> Array | None:
         problem = "negative or non-finite numbers"
     elif not base.any():
         problem = "zeros only"
-    elif not np.isfinite(base.sum()):
+    elif not np.isfinite(total):
         problem = "numbers whose sum overflows"
     if problem:
         raise ValueError(

@@ -427,6 +427,34 @@ def test_callback_sees_passes_and_can_stop_them():
     assert model.counts_.sum() == 2220
 
 
+class Keep(Stop):
+    """Keep what the training has learnt after each pass."""
+
+    kept: tuple = ()
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        self.kept += (fitted_estimator,)
+
+
+def test_callback_gets_the_model_as_it_is_after_a_pass():
+    keep = Keep()
+    model = sampled(batch_size=111).set_callbacks(keep).fit(X, Y, domains=NAMES)
+    *passes, last = keep.kept
+    assert [each.n_steps_ for each in passes] == [10, 20, 30, 40, 50]
+    assert [len(each.estimator_.log_) for each in passes] == [10, 20, 30, 40, 50]
+    assert [each.counts_.sum() for each in passes] == [1110 * k for k in range(1, 6)]
+    assert last.n_steps_ == model.n_steps_ == 50
+    assert last.domains_ == passes[0].domains_ == ["a", "b", "c"]
+
+
+def test_callback_gets_the_weights_of_a_weighted_fit():
+    keep = Keep()
+    model = weighted().set_callbacks(keep).fit(X, Y, domains=NAMES)
+    for each in keep.kept:
+        assert_array_equal(each.weights_, model.weights_)
+        assert each.domains_ == model.domains_
+
+
 def test_inputs_are_left_as_they_are():
     before = X.copy(), Y.copy(), WEIGHT.copy(), NAMES.copy()
     for model in (weighted(), sampled(SGDRegressor(random_state=0))):

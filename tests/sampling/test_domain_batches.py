@@ -36,18 +36,6 @@ def domain_of(rows):
 
 # ------------------------------------------------------------------ the law of draws
 @each_kind
-@pytest.mark.parametrize("phase", [0, 1])
-def test_domains_are_drawn_by_the_law_of_their_phase(kind, phase):
-    batches = np.array(list(sampler(**kind)))[1000 * phase : 1000 * (phase + 1)]
-    counts = np.bincount(domain_of(batches).ravel(), minlength=3)
-    expected = batches.size * temperature_probs(SIZES, [5.0, 1.0][phase])
-    if kind["stratified"]:
-        assert np.abs(counts - expected).max() < 10
-    else:
-        assert chisquare(counts, expected).pvalue > 1e-4
-
-
-@each_kind
 def test_rows_are_drawn_evenly_within_their_domain(kind):
     rows = np.concatenate(list(sampler(schedule=Constant(2.0), **kind)))
     for start, end in zip(ENDS - SIZES, ENDS, strict=True):
@@ -57,18 +45,6 @@ def test_rows_are_drawn_evenly_within_their_domain(kind):
             assert counts.max() - counts.min() <= 1
         else:
             assert chisquare(counts).pvalue > 1e-4
-
-
-@each_kind
-def test_gradient_of_a_batch_is_unbiased(kind):
-    gradient = np.random.default_rng(0).normal(size=ENDS[-1]) + domain_of(
-        np.arange(ENDS[-1])
-    )
-    batches = np.array(list(sampler(schedule=Constant(3.0), **kind)))
-    means = gradient[batches].mean(axis=1)
-    parts = np.split(gradient, ENDS[:-1])
-    expected = temperature_probs(SIZES, 3.0) @ [part.mean() for part in parts]
-    assert abs(means.mean() - expected) < 4 * means.std() / np.sqrt(len(means))
 
 
 def test_stratified_batches_vary_less():

@@ -311,6 +311,8 @@ def test_template_becomes_a_schedule_of_any_length(cls):
             dataclasses.replace(template, n_steps=n_steps)(steps),
         )
     assert template.n_steps is None
+    assert template.is_template
+    assert not template.over(N).is_template
     for look in (template, template.phase_at):
         for step in (3, [3]):
             with pytest.raises(ValueError, match=r"expected n_steps.*=None; pass n_st"):

@@ -13,10 +13,12 @@ from sklearn.exceptions import DataConversionWarning
 
 from statlearn.exceptions import EmptyClassWarning, LabelOrderWarning
 from statlearn.utils._validation import (
+    as_numbers,
     encode_ordered_labels,
     ordered_categories,
     require_two_classes,
 )
+from stub_tensor import Tensor
 
 WORDS = ["low", "mid", "high"]
 CODES = [2, 0, 1, 1, 0, 2]
@@ -248,3 +250,75 @@ def test_numbers_written_as_strings_are_matched_by_name():
         10.0, categories=["1", "2", "3"], class_weight={"1": 1, "2": 2, "3": 5}
     ).fit(np.arange(6.0)[:, None], y)
     assert_allclose(model.predict_proba([[0.0]]), [[1 / 8, 2 / 8, 5 / 8]], rtol=1e-6)
+
+
+# ------------------------------------------------------------------------------ numbers
+@pytest.mark.parametrize(
+    "values",
+    [
+        [3, 2],
+        (3.0, 2),
+        np.array([3, 2], np.uint8),
+        np.array([3, 2], object),
+        pd.Series([3, 2], dtype="Int64"),
+        pl.Series([3, 2]),
+        Tensor(np.array([3, 2], np.float32), device="cuda", requires_grad=True),
+    ],
+    ids=["list", "tuple", "small", "objects", "pandas", "polars", "tensor"],
+)
+def test_numbers_of_any_kind_are_read(values):
+    found = as_numbers(values)
+    assert found.dtype == np.float64
+    assert_array_equal(found, [3.0, 2.0])
+
+
+def test_numbers_keep_their_shape():
+    assert as_numbers(2).shape == ()
+    assert as_numbers([[1, 2]]).shape == (1, 2)
+    assert as_numbers([]).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "3",
+        ["3", "2"],
+        [3.0, "2"],
+        [b"3", b"2"],
+        np.array(["3", 2], object),
+        pd.Series(["3", "2"]),
+        DAYS,
+        DAYS - DAYS[0],
+        [1 + 2j, 3],
+        [[1], [2, 3]],
+        [{}, []],
+    ],
+    ids=[
+        "word",
+        "words",
+        "a word",
+        "bytes",
+        "objects",
+        "pandas",
+        "dates",
+        "times",
+        "complex",
+        "ragged",
+        "others",
+    ],
+)
+def test_words_and_other_values_are_no_numbers(values):
+    assert_array_equal(as_numbers(values), [np.nan])
+
+
+def test_numbers_are_not_copied_or_changed():
+    values = np.array([1.0, 2.0])
+    assert as_numbers(values) is values
+
+
+def test_tensors_in_a_list_that_need_gradients_are_no_numbers():
+    class Needy:
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("can't call numpy() on a tensor that requires grad")
+
+    assert_array_equal(as_numbers([Needy(), Needy()]), [np.nan])

@@ -81,6 +81,15 @@ def test_a_tiny_temperature_leaves_the_largest_group():
     assert_allclose(of_sizes(temperature_weights, [9, 1], 1e-4), [10 / 9, 0.0])
 
 
+@pytest.mark.parametrize("temperature", [1e-300, 1e-307, 1e-310, 5e-324])
+def test_the_smallest_temperatures_leave_the_largest_groups(temperature):
+    largest = of_sizes(temperature_weights, [9, 1], temperature)
+    assert_allclose(largest, [10 / 9, 0.0])
+    equal = of_sizes(temperature_weights, [5, 5, 2], temperature)
+    assert_allclose(equal, [1.2, 1.2, 0.0])
+    assert_allclose(temperature_weights([1, 1, 1], temperature), 1.0)
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan])
 def test_a_temperature_that_is_not_positive_is_refused(temperature):
     with pytest.raises(ValueError, match="'temperature' of temperature_weights must"):
