@@ -58,7 +58,9 @@ def test_docstring_passes_numpydoc(path):
 @pytest.mark.parametrize("path", PUBLIC)
 def test_public_name_shows_what_its_reader_looks_for(path):
     value = resolve(path)
-    if inspect.isclass(value) and issubclass(value, (WeightingRule, TrajectoryWeighting)):
+    if inspect.isclass(value) and issubclass(
+        value, (WeightingRule, TrajectoryWeighting)
+    ):
         wanted = {"See Also", "References", "Examples"}
         wanted |= {"Parameters"} if inspect.signature(value).parameters else set()
     elif inspect.isclass(value) and issubclass(value, BaseEstimator):

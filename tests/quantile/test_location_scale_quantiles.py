@@ -23,7 +23,6 @@ from sklearn.model_selection import (
     cross_validate,
 )
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from statlearn.metrics import pinball_loss
 from statlearn.quantile import LocationScaleQuantiles
@@ -328,15 +327,3 @@ def test_pickled_and_cloned_models_predict_the_same():
     np.testing.assert_array_equal(again.predict_quantiles(X), grid)
     np.testing.assert_array_equal(clone(model).fit(X, y).predict_quantiles(X), grid)
     np.testing.assert_array_equal(model.predict(X), grid[:, 2])
-
-
-@parametrize_with_checks(
-    [
-        LocationScaleQuantiles(LinearRegression(), levels=LEVELS),
-        LocationScaleQuantiles(
-            LinearRegression(), levels=LEVELS, scale_estimator=LinearRegression()
-        ),
-    ]
-)
-def test_the_contract_of_scikit_learn_holds(estimator, check):
-    check(estimator)

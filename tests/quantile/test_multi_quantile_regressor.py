@@ -20,7 +20,6 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from statlearn.quantile import MultiQuantileRegressor
 
@@ -296,17 +295,3 @@ def test_a_column_vector_of_targets_is_taken_with_a_warning(data):
     with pytest.warns(sklearn.exceptions.DataConversionWarning):
         column = clone(model).fit(X, y[:, None])
     np.testing.assert_array_equal(column.predict(X), model.fit(X, y).predict(X))
-
-
-@parametrize_with_checks(
-    [
-        MultiQuantileRegressor(QuantileRegressor(alpha=0.01), levels=LEVELS),
-        MultiQuantileRegressor(
-            HistGradientBoostingRegressor(loss="quantile", max_iter=5),
-            levels=[0.2, 0.6],
-            monotone="sort",
-        ),
-    ]
-)
-def test_the_contract_of_scikit_learn_holds(estimator, check):
-    check(estimator)

@@ -118,6 +118,17 @@ def test_residuals_without_spread_give_no_errors(residuals):
     assert np.isnan(covariance).all()
 
 
+def test_too_few_rows_near_the_fit_give_no_errors():
+    # All others are farther away than the bandwidth, and one row is no plane.
+    place = np.arange(-200.0, 201.0)
+    X, weight = np.column_stack((np.ones(401), place)), np.ones(401)
+    residuals = 100.0 * np.sign(place) * (-1.0) ** np.abs(place)
+    width = residual_bandwidth(residuals, 0.5, weight, "hall-sheather")
+    assert 0.0 < width < 100.0
+    how = {"kind": "kernel", "bandwidth": "hall-sheather"}
+    assert np.isnan(kernel_covariance(X, residuals, 0.5, weight, **how)).all()
+
+
 def test_errors_approach_those_of_the_normal_quantile():
     rng = np.random.default_rng(0)
     n = 20_000
