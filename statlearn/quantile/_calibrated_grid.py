@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from statlearn.utils._levels import find_level
 
 from ._calibrations import apply_to_rows
 from ._conformal import calibrate_grid, calibrate_interval
-from ._fit_rows import take
+from ._fit_rows import FitRows, read_fit_rows, take
 from ._grid import GridRegressor, interpolate_quantiles
 from ._monotone import monotone_rows
 
@@ -245,6 +245,51 @@ class CalibratedGridRegressor(GridRegressor):
         return super().score(new_rows(X, groups, None), y, sample_weight)
 
     # -- calibration ------------------------------------------------------------
+
+    def calibrate(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
+    ) -> Self:
+        """Calibrate on rows of one's own, in place of what `fit` has calibrated.
+
+        It is a split calibration of the model that is fitted to all its rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows that nothing was fitted to.
+        y : array-like of shape (n_samples,)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights: counts, or density ratios of new rows to these.
+        groups : array-like of shape (n_samples,), default=None
+            Labels of groups that are calibrated each by itself.
+
+        Returns
+        -------
+        self : estimator
+            The calibrated estimator.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            For bad weights, groups or targets.
+        """
+        check_is_fitted(self)
+        rows = read_fit_rows(X, y, sample_weight, groups, type(self).__name__)
+        self._calibrate(rows, rows.groups)
+        return self
+
+    def _calibrate(self, rows: FitRows, groups: Any) -> None:
+        """Calibrate the model of all rows on others, each of the groups by itself."""
+        self._store_scores(
+            rows.y[:, np.newaxis] - self._full_grid(rows.X),
+            method="split",
+            folds=None,
+            sample_weight=rows.weight,
+            groups=groups,
+        )
 
     def _forget_calibration(self) -> None:
         for name in self._calibrated:

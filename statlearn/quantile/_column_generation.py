@@ -19,8 +19,10 @@ Index = NDArray[np.intp]
 
 _JOINING = 10
 _MAX_ROUNDS = 100
-# Columns without weight leave in the first rounds only: later they might come and go.
+# Columns of hardly any weight leave in the first rounds only: later they might come and
+# go. Interior solutions spread weight over all columns of a tie.
 _LEAVING_ROUNDS = 3
+_HARDLY_ANY = 1e-2
 # Gap of the first rounds, and what is left of the last known gap in a round.
 _ROUGH = 1e-3
 _SHARPER = 0.03
@@ -88,8 +90,9 @@ def solve_many_columns(
         rough = max(0.1 * tol, min(_SHARPER * gap / max(fit.objective, gap), rough))
         if not len(joining):
             rough = 0.1 * tol
-        if n_round < _LEAVING_ROUNDS:
-            chosen = chosen[fit.coef[int(intercept) :] > 0.0]
+        if n_round < _LEAVING_ROUNDS and len(joining):
+            inner = fit.coef[int(intercept) :]
+            chosen = chosen[inner > _HARDLY_ANY * inner.max()]
         chosen = np.union1d(chosen, joining)
     coef = np.zeros(len(ones) + len(columns))
     coef[: len(ones)] = fit.coef[: len(ones)]

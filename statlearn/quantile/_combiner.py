@@ -17,7 +17,7 @@ from ._averaging import linear_pool
 from ._gate import LinearGate
 from ._monotone import monotone_rows
 from ._pool_weights import fit_pool_weights
-from ._quantile_weights import QuantileWeights, fit_quantile_weights
+from ._quantile_weights import QuantileWeights, fit_quantile_weights, plain_average
 
 Array = NDArray[np.float64]
 
@@ -249,12 +249,7 @@ def _choose_share(recipe: Recipe, stack: Stack) -> float:
 
 def shrink(weights: Array, share: float) -> Array:
     """Return weights (m,), (q, m) or (q, m, q) moved towards the plain average."""
-    if weights.ndim == 3:
-        n_levels, n_models, _ = weights.shape
-        equal = np.repeat(np.eye(n_levels)[:, None, :], n_models, axis=1) / n_models
-    else:
-        equal = np.full(weights.shape, 1.0 / weights.shape[-1])
-    return (1.0 - share) * weights + share * equal
+    return (1.0 - share) * weights + share * plain_average(weights)
 
 
 def shrink_rows(weights: Array, share: float) -> Array:

@@ -86,7 +86,7 @@ def _as_pair(entry: Any, what: str) -> tuple[str, Any]:
 
 
 def read_forecasts(
-    P: Any, levels: Array, caller: str, n_models: int | None = None
+    P: Any, levels: Array, caller: str, n_models: int | None = None, *, name: str = "P"
 ) -> Array:
     """Return forecasts (n, m, q) as finite numbers, or say what they should be.
 
@@ -96,32 +96,36 @@ def read_forecasts(
     levels : ndarray of shape (q,)
     caller : str
     n_models : int, default=None
-        The number m that is known already.
+        The number m where it is known.
+    name : str, default="P"
+        Name of the parameter for messages.
 
     Returns
     -------
     P : ndarray of shape (n, m, q)
+        With one or more rows, models and levels.
 
     Raises
     ------
     ValueError
         For another shape, or forecasts that are missing; the model is named.
     """
-    found = as_numbers(P)
-    m = "m" if n_models is None else str(n_models)
+    found, m = as_numbers(P), "m models" if n_models is None else f"{n_models} models"
     right = found.ndim == 3 and found.shape[2] == len(levels) and found.size > 0
     if not right or (n_models is not None and found.shape[1] != n_models):
         raise ValueError(
-            f"The 'P' of {caller} must be numbers of shape (n, {m}, {len(levels)}): "
-            f"rows, models, levels. Got shape {found.shape}; pass one grid at the "
-            f"{len(levels)} levels for each model, stacked on the second axis."
+            f"The '{name}' of {caller} must hold numbers of shape (n, {m}, "
+            f"{len(levels)} levels). Got shape {found.shape}; put the grids of the "
+            f"models on axis 1, as np.stack(grids, axis=1) does."
         )
     if not np.isfinite(found).all():
-        rows: NDArray[np.bool_] = np.any(~np.isfinite(found), axis=2)  # (n, m)
-        model = int(np.argmax(rows.sum(axis=0)))
+        rows = (~np.isfinite(found)).any(axis=2).sum(axis=0)
+        worst = int(rows.argmax())
+        others = [str(model) for model in np.flatnonzero(rows) if model != worst]
+        more = f", and from models {', '.join(others)}" if others else ""
         raise ValueError(
-            f"The 'P' of {caller} must be finite. Got NaN or infinity of model {model} "
-            f"in {rows[:, model].sum()} of {len(found)} rows, the first at row "
-            f"{np.argmax(rows[:, model])}; leave this model or these rows out."
+            f"The '{name}' of {caller} must hold finite numbers. Got NaN or infinity "
+            f"from model {worst} (counted from 0) in {rows[worst]} of {len(found)} rows"
+            f"{more}; drop or fill these predictions."
         )
     return found

@@ -43,12 +43,22 @@ class LinearGate:
     objective_ : float
         Penalised smoothed loss, divided by the standard deviation of y.
 
+    See Also
+    --------
+    QuantileAggregator : Learns weights from models and rows.
+    fit_quantile_weights : Weights that are the same for all rows.
+
     Notes
     -----
     Minimises the mean smoothed pinball loss of :math:`\sum_j w_j(x) Q_{jk}` plus
     :math:`\frac{\alpha}{2} \|A\|^2` in :math:`w(x) = \mathrm{softmax}(b + A^T z)`,
     z the standardised features, from equal weights on. O(n m q + n d m) for each
     step with one weight a model.
+
+    References
+    ----------
+    Rasool Fakoor, Taesup Kim, Jonas Mueller, Alexander J. Smola, Ryan J. Tibshirani.
+    Flexible Model Aggregation for Quantile Regression. JMLR, 2023.
 
     Examples
     --------

@@ -13,9 +13,11 @@ from sklearn.utils import column_or_1d
 
 from statlearn.exceptions import StatlearnWarning
 from statlearn.utils._levels import read_levels
+from statlearn.utils._sklearn import blas_threads_for
 from statlearn.utils._validation import read_sample_weight
 from statlearn.utils._warn import warn
 
+from ._forecasts import read_forecasts
 from ._resolution import read_resolution
 from ._weight_problem import FoundWeights, WeightProblem
 
@@ -96,14 +98,9 @@ class QuantileWeights:
         ValueError
             If Q has another shape than the weights need, or NaN in it.
         """
-        stack = _read_stack(Q, len(self.levels), "QuantileWeights.predict")
         n_models = self.weights.shape[-1 if self.weights.ndim < 3 else 1]
-        if stack.shape[1] != n_models:
-            raise ValueError(
-                f"The 'Q' of QuantileWeights.predict must hold {n_models} models, "
-                f"shape (n, {n_models}, {len(self.levels)}). Got {stack.shape}; pass "
-                f"those that the weights were fitted to, in that order."
-            )
+        caller = "QuantileWeights.predict"
+        stack = read_forecasts(Q, self.levels, caller, n_models, name="Q")
         return _combine(stack, self.weights) + self.intercept
 
 
@@ -241,7 +238,7 @@ def fit_quantile_weights(
     True
     """
     levels = read_levels(levels, _CALLER)
-    stack = _read_stack(Q, len(levels), _CALLER)
+    stack = read_forecasts(Q, levels, _CALLER, name="Q")
     y = _read_y(y, len(stack))
     weight = read_sample_weight(sample_weight, y, _CALLER)
     groups = read_resolution(resolution, level_groups, len(levels), _CALLER)
@@ -271,12 +268,14 @@ def fit_quantile_weights(
         tol,
         max_iter,
     )
-    if fine:
-        found = problem.solve_fine()
-    elif noncrossing:
-        found = problem.solve_in_order()
-    else:
-        found = problem.solve_groups(groups)
+    # Its products are small: more threads would cost more than they do.
+    with blas_threads_for(0):
+        if fine:
+            found = problem.solve_fine()
+        elif noncrossing:
+            found = problem.solve_in_order()
+        else:
+            found = problem.solve_groups(groups)
     weights = found.weights
     if level_groups is None and resolution == "coarse":
         weights = weights[0]
@@ -300,7 +299,7 @@ def _finish(
             ConvergenceWarning,
         )
     if shrinkage > 0.0:
-        average = _plain_average(weights)
+        average = plain_average(weights)
         weights = (1.0 - shrinkage) * weights + shrinkage * average
         intercept = (1.0 - shrinkage) * intercept
         shrunk = _mean_loss(problem, weights, intercept)
@@ -320,40 +319,12 @@ def _mean_loss(problem: WeightProblem, weights: Array, intercept: Array) -> floa
     return float(problem.weight @ loss.mean(axis=1) / problem.weight.sum())
 
 
-def _plain_average(weights: Array) -> Array:
+def plain_average(weights: Array) -> Array:
     """Return equal weights of all models, each at the level that it predicts."""
     if weights.ndim < 3:
         return np.full_like(weights, 1.0 / weights.shape[-1])
     own = np.eye(len(weights))[:, None, :] / weights.shape[1]
     return np.broadcast_to(own, weights.shape)
-
-
-def _read_stack(Q: Any, n_levels: int, caller: str) -> Array:
-    """Return a finite stack (n, m, q) of one or more rows, models and levels."""
-    try:
-        stack = np.asarray(Q, dtype=np.float64)
-    except (TypeError, ValueError):
-        stack = np.zeros(0)
-    if stack.ndim != 3 or not stack.size or stack.shape[2] != n_levels:
-        raise ValueError(
-            f"The 'Q' of {caller} must hold numbers of shape (n, m models, {n_levels} "
-            f"levels). Got shape {np.shape(stack)}; put the grids of the models on "
-            f"axis 1, as np.stack(grids, axis=1) does."
-        )
-    if not np.isfinite(stack).all():
-        rows = (~np.isfinite(stack)).any(axis=2).sum(axis=0)
-        worst = int(rows.argmax())
-        raise ValueError(
-            f"The 'Q' of {caller} must hold finite numbers. Got NaN or infinity from "
-            f"model {worst} (counted from 0) in {rows[worst]} of {len(stack)} rows"
-            f"{_and_others(rows, worst)}; drop or fill these predictions."
-        )
-    return stack
-
-
-def _and_others(rows: Index, worst: int) -> str:
-    others = [str(model) for model in np.flatnonzero(rows) if model != worst]
-    return f", and from models {', '.join(others)}" if others else ""
 
 
 def _read_y(y: Any, n: int) -> Array:

@@ -16,6 +16,8 @@ Index = NDArray[np.intp]
 
 # Entries of the columns that are solved together: a cache of some megabytes.
 _TOGETHER = 1_000_000
+# Columns with which column generation begins, from the level before.
+_INHERITED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +192,10 @@ class WeightProblem:
                 max_iter=self.max_iter,
             )
             fits.append(fit)
-            # The next level begins with the columns of this one, a level higher.
-            before = np.flatnonzero(fit.coef[int(self.intercept) :])
+            # The next level begins with the main columns of this one, a level higher.
+            share = fit.coef[int(self.intercept) :]
+            main = np.argsort(-share)[:_INHERITED]
+            before = main[share[main] > 0.0]
             before += before % q < q - 1
         return fits
 

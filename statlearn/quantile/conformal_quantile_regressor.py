@@ -284,10 +284,8 @@ class ConformalQuantileRegressor(HoldsEstimator, CalibratedGridRegressor):
             self.levels_ = self._read_levels()
             self._thaw()
             self._learn_features(self.estimator_)
-        check_is_fitted(self)
-        rows = read_fit_rows(X, y, sample_weight, groups, type(self).__name__)
+        super().calibrate(X, y, sample_weight, self._cells(groups))
         self.__dict__.pop("fold_estimators_", None)
-        self._calibrate(rows)
         return self
 
     # -- fitting ----------------------------------------------------------------
@@ -322,7 +320,7 @@ class ConformalQuantileRegressor(HoldsEstimator, CalibratedGridRegressor):
         """Fit to some rows, or take what is frozen, and calibrate on the others."""
         if isinstance(self.estimator, FrozenEstimator):
             self._thaw()
-            self._calibrate(rows)
+            self._calibrate(rows, self._cells(rows.groups))
             return
         rng, size = as_generator(self.random_state), self.calibration_size
         if rows.weight is not None:
@@ -342,7 +340,7 @@ class ConformalQuantileRegressor(HoldsEstimator, CalibratedGridRegressor):
         model = seeded(self.estimator, int(rng.integers(2**31)))
         self.estimator_ = fit_base(model, rows.X, rows.y, rows.weight)
         if size is not None:
-            self._calibrate(held)
+            self._calibrate(held, self._cells(held.groups))
 
     def _fit_folds(self, rows: FitRows) -> None:
         """Fit without each fold and to all rows, and calibrate across the folds."""
@@ -367,16 +365,6 @@ class ConformalQuantileRegressor(HoldsEstimator, CalibratedGridRegressor):
             folds=folds.fold,
             sample_weight=take(rows.weight, folds.covered),
             groups=self._cells(take(rows.groups, folds.covered)),
-        )
-
-    def _calibrate(self, rows: FitRows) -> None:
-        """Calibrate the fitted estimator on rows that it has not seen."""
-        self._store_scores(
-            rows.y[:, np.newaxis] - self._full_grid(rows.X),
-            method="split",
-            folds=None,
-            sample_weight=rows.weight,
-            groups=self._cells(rows.groups),
         )
 
     # -- prediction -------------------------------------------------------------

@@ -483,39 +483,6 @@ class QuantileAggregator(
 
     # -- calibration ------------------------------------------------------------
 
-    def calibrate(
-        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
-    ) -> QuantileAggregator:
-        """Calibrate on rows of one's own, in place of what `fit` has calibrated.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows that nothing was fitted to; forecasts after `fit_predictions`.
-        y : array-like of shape (n_samples,)
-            Their targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights: counts, or density ratios of new rows to these.
-        groups : array-like of shape (n_samples,), default=None
-            Labels of groups that are calibrated each by itself.
-
-        Returns
-        -------
-        self : QuantileAggregator
-            The calibrated estimator.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If it is not fitted.
-        ValueError
-            For bad weights, groups or targets.
-        """
-        check_is_fitted(self)
-        rows = read_fit_rows(X, y, sample_weight, groups, type(self).__name__)
-        self._calibrate(rows, rows.groups)
-        return self
-
     def _hold_out(self, rows: FitRows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the rows to learn from and the rows to calibrate with."""
         n = len(rows.y)
@@ -524,16 +491,6 @@ class QuantileAggregator(
         rng = as_generator(self.random_state)
         return split_rows(
             n, self.calibration_size, rows.groups, True, rng, type(self).__name__
-        )
-
-    def _calibrate(self, rows: FitRows, cells: Any) -> None:
-        """Calibrate the full ensemble on rows that it has not seen."""
-        self._store_scores(
-            rows.y[:, np.newaxis] - self._full_grid(rows.X),
-            method="split",
-            folds=None,
-            sample_weight=rows.weight,
-            groups=cells,
         )
 
     def _calibrate_folds(self, evidence: Evidence, rows: FitRows) -> None:

@@ -446,9 +446,12 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda P: P[:, 0], "shape \\(n, m, 5\\)"),
-            (lambda P: P[:, :, :4], "shape \\(n, m, 5\\)"),
-            (lambda P: np.where(P[7, 1, 2] == P, np.nan, P), "model 1 in 1 of 400"),
+            (lambda P: P[:, 0], r"shape \(n, m models, 5 levels\)"),
+            (lambda P: P[:, :, :4], r"shape \(n, m models, 5 levels\)"),
+            (
+                lambda P: np.where(P[7, 1, 2] == P, np.nan, P),
+                r"model 1 \(counted from 0\) in 1 of 400",
+            ),
         ],
         ids=["two axes", "a level short", "missing"],
     )
@@ -460,7 +463,7 @@ class TestRefusals:
     def test_forecasts_of_other_models(self, forecasts):
         P, y, _ = forecasts
         model = QuantileAggregator(levels=LEVELS).fit_predictions(P, y)
-        with pytest.raises(ValueError, match=r"shape \(n, 3, 5\)"):
+        with pytest.raises(ValueError, match=r"shape \(n, 3 models, 5 levels\)"):
             model.combine(P[:, :2])
 
     def test_given_forecasts_beside_models(self, forecasts):

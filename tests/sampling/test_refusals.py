@@ -111,8 +111,9 @@ def test_no_limit_and_an_infinite_one_are_the_same():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for limit in (None, math.inf):
-            DomainBatchSampler([5, 3], batch_size=2, n_steps=99, max_epochs=limit)
-            ReplayMixer(1, 800, batch_size=4, max_epochs=limit)
+            often = {"max_epochs": limit}
+            assert len(DomainBatchSampler([5, 3], batch_size=2, n_steps=99, **often))
+            assert len(ReplayMixer(1, 800, batch_size=4, **often))
 
 
 @pytest.mark.parametrize(
