@@ -12,6 +12,7 @@ from sklearn.base import clone
 from statlearn.metrics import pinball_loss
 from statlearn.utils._levels import read_levels
 from statlearn.utils._sklearn import take_rows
+from statlearn.utils._validation import as_numbers
 
 from ._averaging import linear_pool
 from ._gate import LinearGate
@@ -182,9 +183,7 @@ class Combiner:
             return {}
         found = self.mixture.found
         report = {name: getattr(found, name[:-1]) for name in _REPORTED}
-        if found.intercept is not None:
-            report["intercept_"] = (1.0 - self.share) * found.intercept
-        return report
+        return {**report, "intercept_": (1.0 - self.share) * found.intercept}
 
     def combine(self, Q: Array, X: Any = None) -> Array:
         """Return one grid (n, q) from a stack (n, m, q)."""
@@ -209,7 +208,7 @@ def _learn(recipe: Recipe, stack: Stack) -> _Mixture:
         else:
             gate = clone(recipe.local, safe=False)
         gate.fit(Q, y, stack.X, levels, sample_weight=weight)
-        rows = np.asarray(gate.weights(stack.X))
+        rows = _read_local(gate.weights(stack.X), Q.shape, gate)
         mean = np.tensordot(weight / weight.sum(), rows, axes=1)
         return LocalMixture(gate, mean.T if mean.ndim == 2 else mean)
     if recipe.average == "probabilities":
@@ -224,6 +223,18 @@ def _learn(recipe: Recipe, stack: Stack) -> _Mixture:
         sample_weight=weight,
     )
     return GlobalMixture(found)
+
+
+def _read_local(weights: Any, shape: tuple[int, ...], gate: Any) -> Array:
+    """Return weights (n, m) or (n, m, q) of a gate, or say what they should be."""
+    found = as_numbers(weights)
+    if found.shape not in (shape, shape[:2]) or not np.isfinite(found).all():
+        raise ValueError(
+            f"The 'local' of QuantileAggregator must give finite weights of shape "
+            f"{shape[:2]} or {shape}: rows, models, and perhaps levels. Got shape "
+            f"{found.shape} from {type(gate).__name__}.weights; correct it."
+        )
+    return found
 
 
 def _choose_share(recipe: Recipe, stack: Stack) -> float:

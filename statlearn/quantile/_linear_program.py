@@ -6,6 +6,9 @@ quantiles of every row in order: that couples the levels.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -60,78 +63,18 @@ def solve_linear_program(
     RuntimeError
         If HiGHS fails.
     """
-    n_problems, n, c = X.shape
-    up = weight * np.broadcast_to(level.reshape(n_problems, -1), (n_problems, n))
-    down = weight - up
-    unit = float(np.abs(y - X.mean(axis=2)).mean()) or 1.0
-    rows = sparse.block_diag([*(X / unit)], format="csr")
-    eye = sparse.eye_array(n_problems * n, format="csr")
-    equal = [sparse.hstack([rows, eye, -eye], format="csr")]
-    right = [np.tile(y / unit, n_problems)]
-    empty = sparse.csr_array((n_problems, 2 * n_problems * n))
-    if sum_to_one:
-        summed = np.tile(np.arange(c) >= n_free, n_problems).reshape(n_problems, c)
-        sums = sparse.block_diag([row[None].astype(float) for row in summed])
-        equal.append(sparse.hstack([sums, empty], format="csr"))
-        right.append(np.ones(n_problems))
-    least = np.full((n_problems, c), -np.inf)
-    least[:, n_free:] = 0.0 if nonneg else -np.inf
-    order = None
-    if noncrossing and n_problems > 1:
-        steps = rows[:-n] - rows[n:]
-        order = sparse.hstack(
-            [steps, sparse.csr_array((len(right[0]) - n, empty.shape[1]))], format="csr"
-        )
-    result = linprog(
-        np.r_[np.zeros(n_problems * c), up.ravel(), down.ravel()],
-        A_ub=order,
-        b_ub=None if order is None else np.zeros(order.shape[0]),
-        A_eq=sparse.vstack(equal, format="csr"),
-        b_eq=np.concatenate(right),
-        bounds=np.c_[
-            np.r_[least.ravel(), np.zeros(empty.shape[1])],
-            np.full(n_problems * c + empty.shape[1], np.inf),
-        ],
-        method="highs",
-        options={
-            "primal_feasibility_tolerance": 1e-10,
-            "dual_feasibility_tolerance": 1e-10,
-        },
-    )
-    if result.status == _INFEASIBLE and noncrossing:
-        raise ValueError(
-            f"Noncrossing weights were expected to exist. Got none that keep the "
-            f"quantiles of all {n} rows in order: those of the models cross; sort "
-            f"them first, or allow an intercept or another constraint."
-        )
-    if result.x is None:
-        raise RuntimeError(
-            f"HiGHS was expected to solve the linear program of the weights. Got "
-            f"status {result.status}: {result.message} Scale the predictions, or use "
-            f"another solver."
-        )
+    program = _Program.of(X, y, level, weight, nonneg, sum_to_one, n_free, noncrossing)
+    result = program.solve()
+    n_problems, _, c = X.shape
     coef = result.x[: n_problems * c].reshape(n_problems, c)
     if nonneg:
         coef[:, n_free:] = np.maximum(coef[:, n_free:], 0.0)
     if sum_to_one:
         coef[:, n_free:] /= coef[:, n_free:].sum(axis=1, keepdims=True)
-    e = y / unit - (rows @ coef.ravel()).reshape(n_problems, n)
-    objective = float((up * np.maximum(e, 0.0) + down * np.maximum(-e, 0.0)).sum())
-    # The bound that the dual variables give, once they are inside of their boxes.
-    marginal = result.eqlin.marginals
-    d = np.clip(marginal[: n_problems * n].reshape(n_problems, n), -down, up)
-    pull = rows.T @ d.ravel()
-    if order is not None:
-        pull += steps.T @ np.minimum(result.ineqlin.marginals, 0.0)
-    pull = pull.reshape(n_problems, c)
-    bound = float((d @ y).sum() / unit)
-    inner = pull[:, n_free:]
-    if sum_to_one:
-        nu = -inner.max(axis=1) if nonneg else marginal[n_problems * n :]
-        bound, inner = bound + float(nu.sum()), inner + nu[:, None]
-    missed = np.abs(pull)
-    missed[:, n_free:] = np.maximum(inner, 0.0) if nonneg else np.abs(inner)
+    objective = program.objective(coef)
+    d, bound, missed = program.bound(result, nonneg, sum_to_one, n_free)
     gap = max(objective - bound + float((np.abs(coef) * missed).sum()), 0.0)
+    unit = program.unit
     return PinballFit(
         coef,
         np.array(objective * unit),
@@ -140,3 +83,136 @@ def solve_linear_program(
         d,
         np.array(gap <= max(tol * objective, 1e-10 * float(weight.sum()))),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """B problems as one linear program, in units of the target.
+
+    Attributes
+    ----------
+    unit : float
+    y : ndarray of shape (B, N)
+    up, down : ndarray of shape (B, N)
+        Costs of residuals above and below zero.
+    rows : sparse array of shape (B N, B c)
+        Block diagonal X.
+    equal : sparse array, right : ndarray
+        Equations of all variables.
+    steps : sparse array of shape ((B - 1) N, B c) or None
+        What must not be above zero for fits in order.
+    least : ndarray of shape (B c,)
+        Lower limits of the coefficients.
+    """
+
+    unit: float
+    y: Array
+    up: Array
+    down: Array
+    rows: Any
+    equal: Any
+    right: Array
+    steps: Any
+    least: Array
+
+    @classmethod
+    def of(
+        cls,
+        X: Array,
+        y: Array,
+        level: Array,
+        weight: Array,
+        nonneg: bool,
+        sum_to_one: bool,
+        n_free: int,
+        noncrossing: bool,
+    ) -> _Program:
+        """Return the program of the problems."""
+        n_problems, n, c = X.shape
+        up = weight * np.broadcast_to(level.reshape(n_problems, -1), (n_problems, n))
+        unit = float(np.abs(y - X.mean(axis=2)).mean()) or 1.0
+        target = np.broadcast_to(y / unit, (n_problems, n))
+        rows = sparse.block_diag([*(X / unit)], format="csr")
+        eye = sparse.eye_array(n_problems * n, format="csr")
+        equal, right = sparse.hstack([rows, eye, -eye], format="csr"), target.ravel()
+        if sum_to_one:
+            summed = (np.arange(c) >= n_free)[None].astype(float)
+            sums = sparse.block_diag([summed] * n_problems)
+            empty = sparse.csr_array((n_problems, 2 * n_problems * n))
+            sums = sparse.hstack([sums, empty], format="csr")
+            equal = sparse.vstack([equal, sums], format="csr")
+            right = np.concatenate([right, np.ones(n_problems)])
+        least = np.full((n_problems, c), -np.inf)
+        if nonneg:
+            least[:, n_free:] = 0.0
+        ordered = noncrossing and n_problems > 1
+        steps = rows[:-n] - rows[n:] if ordered else None
+        down = weight - up
+        return cls(unit, target, up, down, rows, equal, right, steps, least.ravel())
+
+    def solve(self) -> Any:
+        """Return what HiGHS found, or say why there is nothing."""
+        n_parts = 2 * self.y.size
+        order = None
+        if self.steps is not None:
+            empty = sparse.csr_array((self.steps.shape[0], n_parts))
+            order = sparse.hstack([self.steps, empty], format="csr")
+        least = np.r_[self.least, np.zeros(n_parts)]
+        result = linprog(
+            np.r_[np.zeros(len(self.least)), self.up.ravel(), self.down.ravel()],
+            A_ub=order,
+            b_ub=None if order is None else np.zeros(order.shape[0]),
+            A_eq=self.equal,
+            b_eq=self.right,
+            bounds=np.c_[least, np.full(len(least), np.inf)],
+            method="highs",
+            options={
+                "primal_feasibility_tolerance": 1e-10,
+                "dual_feasibility_tolerance": 1e-10,
+            },
+        )
+        if result.status == _INFEASIBLE and order is not None:
+            raise ValueError(
+                f"Noncrossing weights were expected to exist. Got none that keep the "
+                f"quantiles of all {self.y.shape[1]} rows in order: those of the "
+                f"models cross; sort them first, or allow an intercept or another "
+                f"constraint."
+            )
+        if result.x is None:
+            raise RuntimeError(
+                f"HiGHS was expected to solve the linear program of the weights. Got "
+                f"status {result.status}: {result.message} Scale the predictions, or "
+                f"use another solver."
+            )
+        return result
+
+    def objective(self, coef: Array) -> float:
+        """Return the summed loss of coefficients (B, c)."""
+        e = self.y - (self.rows @ coef.ravel()).reshape(self.y.shape)
+        return float(
+            (self.up * np.maximum(e, 0.0) + self.down * np.maximum(-e, 0.0)).sum()
+        )
+
+    def bound(
+        self, result: Any, nonneg: bool, sum_to_one: bool, n_free: int
+    ) -> tuple[Array, float, Array]:
+        """Return dual variables (B, N), their bound, and what they miss by (B, c).
+
+        They are moved into their boxes first, so that the bound holds.
+        """
+        n_problems, n = self.y.shape
+        marginal = result.eqlin.marginals
+        d = np.clip(
+            marginal[: n_problems * n].reshape(n_problems, n), -self.down, self.up
+        )
+        pull = self.rows.T @ d.ravel()
+        if self.steps is not None:
+            pull += self.steps.T @ np.minimum(result.ineqlin.marginals, 0.0)
+        pull = pull.reshape(n_problems, -1)
+        bound, inner = float((d * self.y).sum()), pull[:, n_free:]
+        if sum_to_one:
+            nu = -inner.max(axis=1) if nonneg else marginal[n_problems * n :]
+            bound, inner = bound + float(nu.sum()), inner + nu[:, None]
+        missed = np.abs(pull)
+        missed[:, n_free:] = np.maximum(inner, 0.0) if nonneg else np.abs(inner)
+        return d, bound, missed

@@ -97,8 +97,8 @@ class QuantileAggregator(
     weights_ : ndarray of shape (m,), (q, m) or (q, m, q)
         Weights by model, level and input level, as far as they differ, with the share
         of the plain average; their mean over rows if they are local.
-    intercept_ : float or ndarray of shape (q,)
-        What is added. Only with global weights of quantiles.
+    intercept_ : ndarray of shape (q,)
+        What is added to each level. Only with global weights of quantiles.
     shrinkage_ : float
         Share of the plain average.
     levels_ : ndarray of shape (q,)

@@ -477,6 +477,20 @@ class TestRefusals:
         with pytest.raises(ValueError, match="'X' of QuantileAggregator"):
             model.fit_predictions(P, y)
 
+    def test_a_gate_that_gives_no_weights(self, forecasts):
+        P, y, signal = forecasts
+
+        class Short:
+            def fit(self, Q, y, X, levels, sample_weight=None):
+                return self
+
+            def weights(self, X):
+                return np.ones((len(X), 2))
+
+        model = QuantileAggregator(levels=LEVELS, local=Short())
+        with pytest.raises(ValueError, match=r"shape \(400, 2\) from Short\.weights"):
+            model.set_params(shrinkage=0.0).fit_predictions(P, y, X=signal)
+
     def test_targets_of_another_number_of_rows(self, forecasts):
         P, y, _ = forecasts
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):
