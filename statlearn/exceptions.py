@@ -10,7 +10,6 @@ __all__ = [
     "EmptyClassWarning",
     "ExactFitWarning",
     "LabelOrderWarning",
-    "QuantileCrossingWarning",
     "RareClassWarning",
     "RepetitionWarning",
     "SeparationWarning",
@@ -100,13 +99,6 @@ class ExactFitWarning(StatlearnWarning):
     """Half of the data or more lie exactly on a plane, so their scale is zero.
 
     The fit stops at that plane: rows on it have weight 1, all others weight 0.
-    """
-
-
-class QuantileCrossingWarning(StatlearnWarning):
-    """Quantiles of a row fall where the level rises, and nothing was asked to mend it.
-
-    Pass ``monotone="sort"`` or ``"isotonic"`` to put them in order.
     """
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import UNUSED
 
-from statlearn.metrics._calibration import level_calibration_error
+from statlearn.metrics._calibration import crossing_rate, level_calibration_error
 from statlearn.metrics._crps import crps_from_quantiles
 from statlearn.metrics._intervals import interval_coverage, interval_score
 from statlearn.metrics._quantiles import pinball_loss, weighted_interval_score
@@ -31,11 +31,12 @@ def make_quantile_scorer(
     Parameters
     ----------
     metric : str or callable, default="pinball"
-        Of quantiles: "pinball", "wis", "crps" or "calibration", the mean absolute
-        error of the shares below. Of intervals: "interval_score" or "coverage_error",
-        how far their coverage is from `coverage`. All of them are losses, so the score
-        is minus the number. A callable gets ``(y_true, y_pred, levels)``, with
-        ``sample_weight`` as a keyword where there is one, and returns a number.
+        Of quantiles: "pinball", "wis", "crps", "calibration", the mean absolute error
+        of the shares below, or "crossing", the share of neighbours that cross. Of
+        intervals: "interval_score" or "coverage_error", how far their coverage is from
+        `coverage`. All of them are losses, so the score is minus the number. A callable
+        gets ``(y_true, y_pred, levels)``, with ``sample_weight`` as a keyword where
+        there is one, and returns a number.
     levels : array-like of shape (q,), default=None
         Levels of the quantiles that are asked for; by default the ``levels_`` of the
         fitted estimator. Not used for intervals.
@@ -98,11 +99,19 @@ def _coverage_error(
     return abs(found - coverage)
 
 
+def _crossing(
+    y_true: Any, grid: Any, levels: Any, *, sample_weight: Any = None
+) -> float:
+    """Return how often neighbouring quantiles cross, whatever the targets."""
+    return float(crossing_rate(grid, sample_weight=sample_weight))
+
+
 _OF_QUANTILES: dict[Any, Metric] = {
     "pinball": pinball_loss,
     "wis": weighted_interval_score,
     "crps": crps_from_quantiles,
     "calibration": level_calibration_error,
+    "crossing": _crossing,
 }
 _OF_INTERVALS: dict[Any, Metric] = {
     "interval_score": interval_score,

@@ -135,12 +135,31 @@ def linear_pool(Q: Any, levels: Any, weights: Any = None) -> FloatArray:
             f"Got {known.tolist()}; use vincentize, or pass more levels."
         )
     stack, share = _read(Q, weights, caller, known)
+    return pool_grids(stack, known, share[np.newaxis])[0]
+
+
+def pool_grids(stack: FloatArray, levels: Array, shares: Array) -> FloatArray:
+    """Return the quantiles of several mixtures of the same models.
+
+    Parameters
+    ----------
+    stack : ndarray of shape (n, m, q)
+    levels : ndarray of shape (q,)
+    shares : ndarray of shape (s, m)
+        Weights of the models in each mixture, of total one.
+
+    Returns
+    -------
+    grids : ndarray of shape (s, n, q)
+    """
+    kept = shares.any(axis=0)
+    stack, shares = stack[:, kept], shares[:, kept]
     n, m, q = stack.shape
-    out = np.empty((n, q), dtype=stack.dtype)
+    out = np.empty((len(shares), n, q), dtype=stack.dtype)
     step = max(1, _BLOCK // (m * q))
     for start in range(0, n, step):
         block = stack[start : start + step].astype(np.float64)
-        out[start : start + step] = _pool(np.sort(block, axis=2), known, share)
+        out[:, start : start + step] = _pool(np.sort(block, axis=2), levels, shares)
     return out
 
 
@@ -168,17 +187,19 @@ def _read(
     return stack[:, kept], share[kept] / share.sum()
 
 
-def _pool(stack: Array, levels: Array, share: Array) -> Array:
-    """Return quantiles (n, q) of the mixture of ordered grids (n, m, q)."""
+def _pool(stack: Array, levels: Array, shares: Array) -> Array:
+    """Return quantiles (s, n, q) of mixtures (s, m) of ordered grids (n, m, q)."""
     n, m, q = stack.shape
     knots = stack.reshape(n, m * q)
     order = np.argsort(knots, axis=1, kind="stable")
     knots, owner = np.take_along_axis(knots, order, axis=1), order // q
-    pooled = np.zeros_like(knots)
+    pooled = np.zeros((len(shares), *knots.shape))
     for j in range(m):
         count = np.cumsum(owner == j, axis=1)
-        pooled += share[j] * cdf_between(stack[:, j], levels, knots, count)
-    return _invert(knots, pooled, levels)
+        function = cdf_between(stack[:, j], levels, knots, count)
+        for mixture, share in zip(pooled, shares[:, j], strict=True):
+            mixture += share * function
+    return np.stack([_invert(knots, mixture, levels) for mixture in pooled])
 
 
 def _invert(knots: Array, pooled: Array, levels: Array) -> Array:

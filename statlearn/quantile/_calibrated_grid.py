@@ -28,7 +28,7 @@ class NewRows:
 
     X: Any
     groups: Any
-    weight: Any
+    sample_weight: Any
 
 
 class CalibratedGridRegressor(GridRegressor):
@@ -342,7 +342,7 @@ class CalibratedGridRegressor(GridRegressor):
         )
 
     def _apply(self, calibration: Any, values: Array, rows: NewRows) -> Array:
-        weight = rows.weight
+        weight = rows.sample_weight
         if weight is None and calibration.weighted:
             weight = np.ones(values.shape[-2])
         return apply_to_rows(
@@ -356,12 +356,13 @@ class CalibratedGridRegressor(GridRegressor):
 
     def _predict_grid(self, rows: NewRows) -> Array:
         if not self._is_calibrated():
-            if rows.groups is not None:
-                raise ValueError(
-                    f"The 'groups' of {type(self).__name__} must be None where nothing "
-                    f"is calibrated by groups. Got groups; call calibrate(X, y, "
-                    f"groups=...) first, or leave them out."
-                )
+            for name in ("groups", "sample_weight"):
+                if getattr(rows, name) is not None:
+                    raise ValueError(
+                        f"The '{name}' of {type(self).__name__} must be None where "
+                        f"nothing is calibrated with them. Got {name}; call "
+                        f"calibrate(X, y, {name}=...) first, or leave them out."
+                    )
             return self._full_grid(rows.X)
         grids = self._base_grids(rows.X)
         median = find_level(self.levels_, 0.5)

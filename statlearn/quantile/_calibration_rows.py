@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.utils._arrays import real_number
 from statlearn.utils._groups import group_codes
 from statlearn.utils._validation import as_numbers, read_sample_weight
 
@@ -17,17 +16,6 @@ from ._conformal_scores import Ends
 Array = NDArray[np.float64]
 
 METHODS = ("split", "cv+", "jackknife-minmax")
-
-
-def read_coverage(coverage: Any, caller: str) -> float:
-    """Return a coverage in (0, 1), or say what it should be."""
-    coverage = real_number(coverage, "coverage", caller)
-    if not 0.0 < coverage < 1.0:
-        raise ValueError(
-            f"The 'coverage' of {caller} must lie in (0, 1). Got {coverage:g}; pass "
-            f"for example 0.8."
-        )
-    return coverage
 
 
 def read_predictions(values: Any, n_columns: int, name: str, caller: str) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
@@ -9,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from statlearn.exceptions import StatlearnWarning
 from statlearn.metrics import pinball_loss
 from statlearn.utils._levels import read_levels
 from statlearn.utils._sklearn import take_rows
 from statlearn.utils._validation import as_numbers
 
-from ._averaging import linear_pool
+from ._averaging import pool_grids
 from ._gate import LinearGate
 from ._monotone import monotone_rows
 from ._pool_weights import fit_pool_weights
@@ -113,8 +116,8 @@ class _Mixture(Protocol):
     def weights(self) -> Array:
         """Weights (m,), (q, m) or (q, m, q), the mean over rows if they vary."""
 
-    def grid(self, Q: Array, X: Any, share: float) -> Array:
-        """Return the grid (n, q) with a share of the plain average mixed in."""
+    def grids(self, Q: Array, X: Any, shares: Array) -> Iterable[Array]:
+        """Return a grid (n, q) for each share (s,) of the plain average in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +130,8 @@ class GlobalMixture:
     def weights(self) -> Array:
         return self.found.weights
 
-    def grid(self, Q: Array, X: Any, share: float) -> Array:
-        learnt = self.found.predict(Q)
-        return (1.0 - share) * learnt + share * Q.mean(axis=1) if share else learnt
+    def grids(self, Q: Array, X: Any, shares: Array) -> Iterable[Array]:
+        return _towards_average(self.found.predict(Q), Q, shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,9 @@ class PoolMixture:
     weights: Array
     levels: Array
 
-    def grid(self, Q: Array, X: Any, share: float) -> Array:
-        return linear_pool(Q, self.levels, shrink(self.weights, share))
+    def grids(self, Q: Array, X: Any, shares: Array) -> Iterable[Array]:
+        rows = np.stack([shrink(self.weights, share) for share in shares])
+        return pool_grids(Q, self.levels, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +153,18 @@ class LocalMixture:
     gate: Any
     weights: Array
 
-    def grid(self, Q: Array, X: Any, share: float) -> Array:
-        weights = shrink_rows(self.gate.weights(X), share)
-        spread = weights if weights.ndim == 3 else weights[:, :, None]
-        return (spread * Q).sum(axis=1)
+    def grids(self, Q: Array, X: Any, shares: Array) -> Iterable[Array]:
+        weights = self.gate.weights(X)
+        across = "nm" if weights.ndim == 2 else "nmq"
+        learnt = np.einsum(f"nmq,{across}->nq", Q, weights)
+        return _towards_average(learnt, Q, shares)
+
+
+def _towards_average(learnt: Array, Q: Array, shares: Array) -> Iterator[Array]:
+    """Yield the learnt grid (n, q) mixed with the plain average of Q (n, m, q)."""
+    average = Q.mean(axis=1) if shares.any() else learnt
+    for share in shares:
+        yield (1.0 - share) * learnt + share * average if share else learnt
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +198,8 @@ class Combiner:
 
     def combine(self, Q: Array, X: Any = None) -> Array:
         """Return one grid (n, q) from a stack (n, m, q)."""
-        return monotone_rows(self.mixture.grid(Q, X, self.share), self.monotone)
+        [grid] = self.mixture.grids(Q, X, np.array([self.share]))
+        return monotone_rows(grid, self.monotone)
 
 
 def fit_combiner(recipe: Recipe, stack: Stack) -> Combiner:
@@ -248,11 +260,14 @@ def _choose_share(recipe: Recipe, stack: Stack) -> float:
         held = stack.take(np.flatnonzero(out))
         if not (stack.weight[out].any() and stack.weight[~out].any()):
             continue
-        mixture = _learn(recipe, stack.take(np.flatnonzero(~out)))
-        for position, share in enumerate(_SHARES):
-            grid = Combiner(mixture, share, recipe.monotone).combine(held.Q, held.X)
+        with warnings.catch_warnings():
+            # What there is to say is said of the weights of all rows.
+            warnings.simplefilter("ignore", StatlearnWarning)
+            mixture = _learn(recipe, stack.take(np.flatnonzero(~out)))
+        for position, grid in enumerate(mixture.grids(held.Q, held.X, _SHARES)):
+            ordered = monotone_rows(grid, recipe.monotone)
             loss[position] += held.weight.sum() * pinball_loss(
-                held.y, grid, recipe.levels, sample_weight=held.weight
+                held.y, ordered, recipe.levels, sample_weight=held.weight
             )
     # Among equals the plain average is the safest.
     return float(_SHARES[loss <= loss.min() * (1.0 + 1e-12)].max())
@@ -261,8 +276,3 @@ def _choose_share(recipe: Recipe, stack: Stack) -> float:
 def shrink(weights: Array, share: float) -> Array:
     """Return weights (m,), (q, m) or (q, m, q) moved towards the plain average."""
     return (1.0 - share) * weights + share * plain_average(weights)
-
-
-def shrink_rows(weights: Array, share: float) -> Array:
-    """Return weights (n, m) or (n, m, q) of rows moved towards the plain average."""
-    return (1.0 - share) * weights + share / weights.shape[1]

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.exceptions import SmallCalibrationWarning
+from statlearn.utils._grids import read_coverage
 from statlearn.utils._levels import find_level, read_levels
 from statlearn.utils._warn import warn
 
 from ._calibration_rows import (
-    read_coverage,
     read_predictions,
     read_rows,
     stack_ends,

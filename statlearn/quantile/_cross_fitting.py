@@ -330,6 +330,12 @@ def _fit_one(
         fitted = fit_base(model, X, y, sample_weight, name)
     else:
         weight = None if sample_weight is None else sample_weight[train]
+        if weight is not None and not weight.any():
+            raise ValueError(
+                f"Cross-fitting expected rows with weight to fit {name!r} to outside "
+                f"of each fold. Got none in {len(train)} rows; leave out rows of zero "
+                f"weight, or pass a 'cv' that shuffles."
+            )
         fitted = fit_base(model, take_rows(X, train), y[train], weight, name)
     grids = [predict_grid(fitted, take_rows(X, rows), levels, name) for rows in tests]
     return (fitted if keep else None), grids

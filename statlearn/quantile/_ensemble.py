@@ -85,6 +85,7 @@ def cross_fit_models(
             refit=refit,
             **options,
         )
+    _require_finite(fit.stack, models)
     stack = _stack(fit.stack, rows.take(folds.covered), folds.fold, recipe)
     inner = []
     if isinstance(fit, NestedCrossFit):
@@ -99,6 +100,18 @@ def cross_fit_models(
         fit.estimators if refit else [],
         fit.fold_estimators,
     )
+
+
+def _require_finite(stack: Array, models: Sequence[tuple[str, Any]]) -> None:
+    """Raise if a model predicts infinite quantiles in a stack (n, m, q)."""
+    rows = np.isinf(stack).any(axis=2).sum(axis=0)
+    if rows.any():
+        raise ValueError(
+            f"The model {models[int(rows.argmax())][0]!r} must predict finite "
+            f"quantiles to be combined with others. Got infinite ones in {rows.max()} "
+            f"of {len(stack)} rows; leave out the outer levels, or calibrate the "
+            f"combination by calibration= and not its models."
+        )
 
 
 def evidence_of_forecasts(

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.exceptions import StatlearnWarning
+from statlearn.utils._delegate import model_inside
+from statlearn.utils._levels import SAME_LEVEL, find_level, read_levels
 from statlearn.utils._validation import as_numbers
+from statlearn.utils._warn import warn
 
 from ._base_models import require_quantiles
 
@@ -29,13 +33,15 @@ class Forecasts:
     X: Any = None
 
 
-def read_models(estimators: Any, caller: str) -> list[tuple[str, Any]]:
+def read_models(estimators: Any, levels: Array, caller: str) -> list[tuple[str, Any]]:
     """Return pairs of a name and an estimator that gives quantiles.
 
     Parameters
     ----------
     estimators : list of (name, estimator), or of estimators
         The latter are named by their class, and numbered if it comes again.
+    levels : ndarray of shape (q,)
+        What the models are asked for.
     caller : str
 
     Returns
@@ -47,8 +53,23 @@ def read_models(estimators: Any, caller: str) -> list[tuple[str, Any]]:
     TypeError
         If an entry is no estimator, or gives no quantiles.
     ValueError
-        If there are none, or two have the same name.
+        If there are none, two have the same name, or one has levels of its own that do
+        not reach as far.
+
+    Warns
+    -----
+    StatlearnWarning
+        If a model would be interpolated between its own levels.
     """
+    models = name_models(estimators, caller)
+    for name, model in models:
+        require_quantiles(model, name)
+        _compare_levels(model, levels, name, caller)
+    return models
+
+
+def name_models(estimators: Any, caller: str) -> list[tuple[str, Any]]:
+    """Return pairs of a name and an estimator, as :func:`read_models` reads them."""
     what = (
         f"The 'estimators' of {caller} must be a list of (name, estimator) with one or "
         f"more entries and different names."
@@ -70,9 +91,30 @@ def read_models(estimators: Any, caller: str) -> list[tuple[str, Any]]:
         elif names.count(name) > 1:
             number = names[: position + 1].count(name)
             models[position] = (f"{name}-{number}", models[position][1])
-    for name, model in models:
-        require_quantiles(model, name)
     return models
+
+
+def _compare_levels(model: Any, levels: Array, name: str, caller: str) -> None:
+    """Raise if a model's own levels do not reach, warn if they are not the same."""
+    inside, _ = model_inside(model, None, "predict_quantiles")
+    own = getattr(inside, "levels", None)
+    if own is None:
+        return
+    known = read_levels(own, type(inside).__name__)
+    if levels[0] < known[0] - SAME_LEVEL or levels[-1] > known[-1] + SAME_LEVEL:
+        raise ValueError(
+            f"The model {name!r} must have levels as far as those of {caller}, from "
+            f"{levels[0]:g} to {levels[-1]:g}. Got levels from {known[0]:g} to "
+            f"{known[-1]:g}; give both the same levels."
+        )
+    missing = [level for level in levels if find_level(known, level) is None]
+    if missing:
+        warn(
+            f"{caller} expected the model {name!r} to have its {len(levels)} levels. "
+            f"Got {len(missing)} that it has not, such as {missing[0]:g}, and will lie "
+            f"on a line between its own; give both the same levels.",
+            StatlearnWarning,
+        )
 
 
 def _as_pair(entry: Any, what: str) -> tuple[str, Any]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import softmax
-from sklearn.utils import check_array
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_array, column_or_1d
+
+from statlearn.utils._levels import read_levels
+from statlearn.utils._validation import read_sample_weight
+
+from ._forecasts import read_forecasts
 
 Array = NDArray[np.float64]
 
@@ -110,12 +116,26 @@ class LinearGate:
         Raises
         ------
         ValueError
-            For parameters out of range, or features that are not numbers.
+            For parameters out of range, bad levels or weights, shapes that disagree,
+            or Q, y or X that are not finite numbers.
         """
         self._check_parameters()
-        Q, y = np.asarray(Q, dtype=np.float64), np.asarray(y, dtype=np.float64)
-        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
-        X = self._read(X)
+        caller = type(self).__name__
+        levels = read_levels(levels, caller)
+        Q = read_forecasts(Q, levels, caller, name="Q")
+        y = check_array(
+            column_or_1d(y, warn=True),
+            dtype=np.float64,
+            ensure_2d=False,
+            input_name="y",
+        )
+        X = read_features(X, caller)
+        if not len(Q) == len(y) == len(X):
+            raise ValueError(
+                f"The 'Q', 'y' and 'X' of {caller} must have the same number of rows. "
+                f"Got {len(Q)}, {len(y)} and {len(X)}; pass the same rows in each."
+            )
+        weight = read_sample_weight(sample_weight, y, caller)
         share = weight / weight.sum()
         self._center = share @ X
         spread = np.sqrt(share @ (X - self._center) ** 2)
@@ -124,7 +144,7 @@ class LinearGate:
             Q=Q,
             y=y,
             Z=self._design(X),
-            levels=np.asarray(levels, dtype=np.float64),
+            levels=levels,
             share=share,
             alpha=self.alpha,
             shape=Q.shape[1:] if self.resolution == "medium" else Q.shape[1:2],
@@ -158,9 +178,27 @@ class LinearGate:
         -------
         weights : ndarray of shape (n, m) or (n, m, q)
             Non-negative, of total one over models.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        ValueError
+            For features that are no finite numbers, or not as many as those of `fit`.
         """
+        if not hasattr(self, "intercept_"):
+            raise NotFittedError(
+                f"{type(self).__name__} expected a fit before it gives weights. Got "
+                f"none; call fit(Q, y, X, levels) first."
+            )
+        X = read_features(X, type(self).__name__)
+        if X.shape[1] != len(self.coef_):
+            raise ValueError(
+                f"The 'X' of {type(self).__name__} must have the {len(self.coef_)} "
+                f"features of the fit. Got {X.shape[1]}; pass the same columns."
+            )
         both = np.concatenate([self.intercept_[None], self.coef_])
-        logits = np.tensordot(self._design(self._read(X)), both, axes=1)
+        logits = np.tensordot(self._design(X), both, axes=1)
         return softmax(logits, axis=1)
 
     def _check_parameters(self) -> None:
@@ -174,13 +212,27 @@ class LinearGate:
                 f"The 'alpha' of LinearGate must be a finite number >= 0. Got "
                 f"{self.alpha!r}; pass 0 for no penalty."
             )
-
-    def _read(self, X: Any) -> Array:
-        return check_array(X, dtype=np.float64, estimator="LinearGate", input_name="X")
+        if not (isinstance(self.max_iter, Integral) and self.max_iter >= 1):
+            raise ValueError(
+                f"The 'max_iter' of LinearGate must be an integer >= 1. Got "
+                f"{self.max_iter!r}; pass for example 200."
+            )
 
     def _design(self, X: Array) -> Array:
         """Return standardised features (n, 1 + d) after a column of ones."""
         return np.column_stack([np.ones(len(X)), (X - self._center) / self._spread])
+
+
+def read_features(X: Any, caller: str) -> Array:
+    """Return features (n, d) as numbers, or say what they should be."""
+    try:
+        return check_array(X, dtype=np.float64, input_name="X")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The 'X' of {caller} must be finite numbers for weights that are linear "
+            f"in it. Got values refused with: {str(error).rstrip('.')}; encode or drop "
+            f"these columns, or pass a 'local' of your own that does."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +260,8 @@ class _Problem:
         """Return the objective in units of y, and its gradient (as theta)."""
         both = theta.reshape(-1, *self.shape)
         weights = softmax(np.tensordot(self.Z, both, axes=1), axis=1)
-        spread = weights if weights.ndim == 3 else weights[:, :, None]
-        grid = (spread * self.Q).sum(axis=1)
+        across = "nm" if weights.ndim == 2 else "nmq"
+        grid = np.einsum(f"nmq,{across}->nq", self.Q, weights)
         error = self.y[:, None] - grid
         slope = np.clip(error / corner, self.levels - 1.0, self.levels)
         n_levels = len(self.levels)
@@ -217,11 +269,17 @@ class _Problem:
         value = self.share @ loss.sum(axis=1) / (n_levels * unit)
         # The derivative by the logit of a model is its weight times how far its
         # quantile lies from the mixture.
-        push = (-slope * (self.share / (n_levels * unit))[:, None])[:, None, :]
-        by_logit = spread * (self.Q - grid[:, None, :]) * push
+        push = -slope * (self.share / (n_levels * unit))[:, None]
         if weights.ndim == 2:
-            by_logit = by_logit.sum(axis=2)
-        gradient = np.tensordot(self.Z.T, by_logit, axes=1)
+            by_logit = np.einsum("nmq,nq->nm", self.Q, push)
+            by_logit -= (grid * push).sum(axis=1, keepdims=True)
+        else:
+            by_logit = self.Q - grid[:, None, :]
+            by_logit *= push[:, None, :]
+        by_logit *= weights
+        # In this order BLAS is many times faster than in the other.
+        gradient = (by_logit.reshape(len(self.Q), -1).T @ self.Z).T
+        gradient = gradient.reshape(both.shape)
         gradient[1:] += self.alpha * both[1:]
         value += self.alpha / 2.0 * (both[1:] ** 2).sum()
         return float(value), gradient.ravel()

@@ -10,6 +10,7 @@ from scipy import stats
 
 from statlearn.metrics import level_calibration_error
 from statlearn.utils._axes import COLORS, INK, axes_for
+from statlearn.utils._delegate import model_inside
 from statlearn.utils._grids import read_column, read_coverage, read_rows
 from statlearn.utils._levels import read_levels
 from statlearn.utils._sklearn import take_rows
@@ -481,7 +482,8 @@ class IntervalDisplay:
 
 def _levels_for(estimator: Any, levels: Any, caller: str) -> Array:
     """Return levels given, or those of a fitted estimator."""
-    known = getattr(estimator, "levels_", None) if levels is None else levels
+    model, _ = model_inside(estimator, None, "levels_")
+    known = getattr(model, "levels_", None) if levels is None else levels
     if known is None:
         raise TypeError(
             f"The 'estimator' of {caller} must be fitted and have levels_. Got "

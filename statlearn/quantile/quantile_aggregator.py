@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
@@ -28,7 +29,8 @@ from ._calibration_split import split_rows
 from ._combiner import Recipe, read_recipe
 from ._ensemble import Ensemble, Evidence, cross_fit_models, evidence_of_forecasts
 from ._fit_rows import FitRows, read_fit_rows
-from ._forecasts import Forecasts, read_forecasts, read_models
+from ._forecasts import Forecasts, name_models, read_forecasts, read_models
+from ._gate import read_features
 
 Array = NDArray[np.float64]
 
@@ -47,8 +49,9 @@ class QuantileAggregator(
 
     Parameters
     ----------
-    estimators : list of (str, estimator), default=None
-        Named models that give quantiles: by ``predict_quantiles(X, levels)`` or
+    estimators : list of (str, estimator) or of estimators, default=None
+        Models that give quantiles, named by their class where they come without a
+        name: by ``predict_quantiles(X, levels)`` or
         ``predict(X, quantiles=[...])``. Others are wrapped in
         :class:`MultiQuantileRegressor` or :class:`LocationScaleQuantiles` first. None
         is for forecasts that are there already, see :meth:`fit_predictions`.
@@ -296,7 +299,8 @@ class QuantileAggregator(
         """
         router = MetadataRouter(owner=self).add_self_request(self)
         mapping = MethodMapping().add(caller="fit", callee="fit")
-        for name, model in self.estimators or ():
+        caller, models = type(self).__name__, self.estimators
+        for name, model in name_models(models, caller) if models else ():
             router.add(**{name: model}, method_mapping=mapping)
         return router
 
@@ -341,8 +345,10 @@ class QuantileAggregator(
         """
         caller = type(self).__name__
         recipe = read_recipe(self)
-        models = read_models(self.estimators, caller)
+        models = read_models(self.estimators, recipe.levels, caller)
         rows = read_fit_rows(X, y, sample_weight, groups, caller)
+        if self.local == "linear":
+            read_features(rows.X, caller)
         return self._fit(rows, recipe, models)
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -397,9 +403,17 @@ class QuantileAggregator(
                 f"that depend on them. Got None with local={self.local!r}; pass X, or "
                 f"local=None."
             )
+        if np.ndim(y) and len(P) != len(y):
+            raise ValueError(
+                f"The 'P' of {caller}.fit_predictions must have shape (n, m, q) with n "
+                f"rows as y. Got shape {P.shape} for {len(y)} targets; put "
+                f"rows first, as np.stack(grids, axis=1) does."
+            )
         rows = read_fit_rows(P, y, sample_weight, groups, caller)
         names = [(f"model_{number}", None) for number in range(P.shape[1])]
-        features = None if recipe.local is None else X
+        features = None
+        if recipe.local is not None:
+            features, _ = indexable(X, P)
         rows = FitRows(Forecasts(P, features), rows.y, rows.weight, rows.groups)
         return self._fit(rows, recipe, names)
 

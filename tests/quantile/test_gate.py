@@ -126,5 +126,5 @@ def test_parameters_out_of_range_are_refused(parameters, message):
 
 def test_features_that_are_no_numbers_are_refused():
     _, y, Q = _experts(30)
-    with pytest.raises(ValueError, match="could not convert string"):
+    with pytest.raises(ValueError, match="'X' of LinearGate must be finite numbers"):
         LinearGate().fit(Q, y, np.full((30, 1), "red"), LEVELS)

@@ -22,6 +22,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from statlearn.exceptions import StatlearnWarning
 from statlearn.metrics import interval_coverage, pinball_loss
 from statlearn.quantile import (
     LinearGate,
@@ -431,6 +432,26 @@ class TestRefusals:
         with pytest.raises(TypeError, match="The model 'ols' must give quantiles"):
             QuantileAggregator(models, levels=LEVELS).fit(X, y)
 
+    def test_a_model_whose_levels_do_not_reach(self, diabetes):
+        X, y, *_ = diabetes
+        models = [*_models(), ("inner", LinearQuantileRegression([0.3, 0.7]))]
+        with pytest.raises(ValueError, match="The model 'inner' must have levels as"):
+            QuantileAggregator(models, levels=LEVELS).fit(X, y)
+
+    def test_a_model_between_whose_levels_others_lie(self, diabetes):
+        X, y, *_ = diabetes
+        models = [*_models(), ("ends", LinearQuantileRegression([0.1, 0.9]))]
+        model = QuantileAggregator(models, levels=LEVELS, cv=2)
+        with pytest.warns(StatlearnWarning, match="Got 3 that it has not, such as 0.3"):
+            model.fit(X, y)
+
+    def test_features_that_are_no_numbers_for_local_weights(self, diabetes):
+        _, y, *_ = diabetes
+        words = np.full((300, 1), "hot air", dtype=object)
+        model = QuantileAggregator(_models(), levels=LEVELS, local="linear")
+        with pytest.raises(ValueError, match=r"linear in it\. Got values refused"):
+            model.fit(words, y)
+
     def test_names_that_come_twice(self, diabetes):
         X, y, *_ = diabetes
         twice = [("a", LinearQuantileRegression(LEVELS))] * 2
@@ -493,7 +514,7 @@ class TestRefusals:
 
     def test_targets_of_another_number_of_rows(self, forecasts):
         P, y, _ = forecasts
-        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        with pytest.raises(ValueError, match=r"with n rows as y. Got shape \(400, 3"):
             QuantileAggregator(levels=LEVELS).fit_predictions(P, y[:-1])
 
     def test_nothing_is_predicted_before_fit(self, forecasts):

@@ -71,10 +71,12 @@ def test_learnt_weights_beat_the_best_model_in_hindsight_and_cover(seed):
     assert mean["fine"] < mean["medium"] < mean["coarse"] < mean["average"]
     better = sum(loss["medium"] < loss["average"] for loss in losses)
     assert better > len(TABLES) / 2
-    raw = [each["boosting"] for each in coverages]
-    assert np.mean(raw) < COVERAGE - 0.03
-    for each in coverages:
-        assert abs(each["calibrated"] - COVERAGE) < 2.0 * each["error"]
+    missed = {
+        name: [abs(each[name] - COVERAGE) / each["error"] for each in coverages]
+        for name in ("boosting", "calibrated")
+    }
+    assert max(missed["boosting"]) > 2.5
+    assert max(missed["calibrated"]) < 2.0
 
 
 def test_shrinkage_saves_weights_that_exact_ones_lose():
