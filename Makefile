@@ -4,6 +4,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+RL := .venv-rl
 # Written last, so that an interrupted installation is started again from nothing.
 STAMP := $(VENV)/installed
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
@@ -22,7 +23,7 @@ define stage
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench notebooks lint format docs clean
+.PHONY: help demo test test-slow test-rl bench notebooks lint format docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +36,13 @@ test: lint docs  ## every gate and the quick tests with coverage
 
 test-slow: $(STAMP)  ## statistical claims, with fixed seeds
 	$(call stage,slow tests,$(BIN)/python -m pytest -m slow -n 2 -p no:randomly --durations=10)
+
+# These two pin versions of their own, so they get an environment of their own.
+test-rl:  ## adaptors of offline_rl with d3rlpy and Stable-Baselines3 themselves
+	@test -d $(RL) || $(PYTHON) -m venv $(RL)
+	$(call stage,install,$(RL)/bin/python -m pip install -qq -c constraints.txt \
+		-e . pytest hypothesis d3rlpy==2.8.0 stable-baselines3==2.9.0 cpprb)
+	$(call stage,adaptors,$(RL)/bin/python -m pytest -q tests/rl)
 
 bench: $(STAMP)  ## compare speed and memory with the peers
 	@status=0; for script in $(BENCHMARKS); do \
@@ -59,7 +67,7 @@ docs: $(STAMP)  ## API pages and notebooks as static HTML in build/docs
 	$(call stage,pages,$(BIN)/python -W error .ci/build_docs.py)
 
 clean:  ## remove the environment and everything that was built
-	rm -rf $(VENV) build dist .coverage .pytest_cache .ruff_cache .mypy_cache \
+	rm -rf $(VENV) $(RL) build dist .coverage .pytest_cache .ruff_cache .mypy_cache \
 		.import_linter_cache
 
 $(STAMP): pyproject.toml constraints.txt

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from statlearn.offline_rl._registration import register_environments
 from statlearn.offline_rl._spaces import is_composite
 from statlearn.sampling._stream import positive_integer
 from statlearn.utils._optional import require
@@ -70,6 +71,7 @@ def _prepared(env: Any) -> Any:
     """Return an environment whose observations are arrays or numbers."""
     gymnasium = require("gymnasium", None, _CALLER)
     if isinstance(env, str):
+        register_environments()
         env = gymnasium.make(env)
     if not isinstance(env, gymnasium.Env):
         raise TypeError(

@@ -13,7 +13,11 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy.stats import chisquare
 
+import statlearn.offline_rl
 import statlearn.sampling
+from sampler_cases import recorded
+from statlearn.offline_rl import TrajectorySampler
+from statlearn.offline_rl._transition_stream import TransitionBatches
 from statlearn.sampling import (
     DomainBatchSampler,
     ReplayMixer,
@@ -45,7 +49,25 @@ def replay(seed=0, *, old=2000, **options):
     return ReplayMixer(old, 1100, seed=seed, **options)
 
 
+TRAJECTORIES = recorded([5, 40, 5, 90, 7, 5, 58])
+TRAJECTORY_WEIGHTS = np.array([0.0, 1.0, 9.0, 0.5, 0.0, 3.0, 2.0])
+
+
+def transitions(seed=0, **options):
+    options = {"batch_size": 12, "n_batches": 100} | options
+    return TrajectorySampler(
+        TRAJECTORIES, TRAJECTORY_WEIGHTS, random_state=seed, **options
+    )
+
+
+def transition_rows(**options):
+    return transitions(**options).to_torch_batch_sampler()
+
+
 SAMPLERS = {
+    "transitions": transitions,
+    "transitions, in sequences": partial(transitions, sequence_length=5, pad=False),
+    "transitions, by rows": transition_rows,
     "weighted, row by row": weighted,
     "weighted, in batches": partial(weighted, batch_size=12),
     "weighted, many rows": partial(weighted, n_samples=66_000),
@@ -83,6 +105,8 @@ each_sampler = pytest.mark.parametrize(
 
 def plain(item):
     """One item as a tuple of old and of other rows, sorted by neither."""
+    if isinstance(item, dict):
+        item = item["indices"]
     if isinstance(item, tuple):
         return tuple(part.tolist() for part in item)
     return ([], [item] if isinstance(item, int) else item.tolist())
@@ -99,8 +123,10 @@ def take(sampler, n):
 
 
 def test_every_public_sampler_is_in_the_list():
-    public = [getattr(statlearn.sampling, name) for name in statlearn.sampling.__all__]
+    rooms = (statlearn.sampling, statlearn.offline_rl)
+    public = [getattr(room, name) for room in rooms for name in room.__all__]
     samplers = {value for value in public if hasattr(value, "state_dict")}
+    samplers.add(TransitionBatches)  # what loaders of PyTorch get
     assert {type(make()) for make in SAMPLERS.values()} == samplers
 
 
@@ -331,6 +357,8 @@ def test_every_item_costs_the_same(make):
 @each_sampler
 def test_rows_and_domains_are_drawn_as_often_as_expected(make):
     sampler = make()
+    if isinstance(sampler, TransitionBatches):
+        pytest.skip("the law below is enough")
     if hasattr(sampler, "expected_epochs_"):
         expected = sampler.expected_epochs_ * sampler.sizes_
     elif hasattr(sampler, "counts_"):
@@ -352,6 +380,9 @@ def law_at(name, sizes, share):
     """Probabilities of domains, or of rows by themselves, after a share of steps."""
     if name.startswith("weighted"):
         return LAW_OF_ROWS
+    if name.startswith("transitions"):
+        mass = sizes * TRAJECTORY_WEIGHTS
+        return mass / mass.sum()
     if name.startswith("replay"):
         old = np.array([5, 1, 2]) / 8 if "several" in name else np.ones(1)
         return np.append(0.15 * old, 0.85)
@@ -369,6 +400,10 @@ def rows_by_domain(name, sampler):
     """Rows of each domain; new rows of a mixer come after the old ones."""
     if name.startswith("weighted"):
         return [[row] for row in range(len(WEIGHTS))]
+    if name.startswith("transitions"):  # the starts of sequences that fit
+        reserved = 4 if "sequences" in name else 0
+        starts, ends = TRAJECTORIES.offsets[:-1], TRAJECTORIES.offsets[1:] - reserved
+        return [np.arange(*of) for of in zip(starts, ends, strict=True)]
     if name == "domains, ranges":
         return [np.arange(100, 900), np.arange(20, 50)]
     if name == "domains, labels":

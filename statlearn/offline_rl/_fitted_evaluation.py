@@ -1,0 +1,103 @@
+"""Values of a given policy, by sweeps of a regressor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from statlearn.offline_rl._action_values import (
+    action_values,
+    iterate_values,
+    transitions_of,
+)
+from statlearn.offline_rl._learning import WeightedRows, discrete_actions, feature_rows
+from statlearn.offline_rl._policies import action_probabilities
+from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
+
+Array = NDArray[np.float64]
+
+_CALLER = "estimate_value"
+
+
+@dataclass(frozen=True, slots=True)
+class FittedValues:
+    """Regressors of the value of each action under a policy.
+
+    Attributes
+    ----------
+    models : list of regressor
+        One for each action of the data.
+    classes : ndarray of shape (n_actions,)
+        Actions of the data.
+    policy : object
+        The policy.
+    """
+
+    models: list[Any]
+    classes: NDArray[Any]
+    policy: Any
+
+    def of_states(self, observations: NDArray[Any]) -> Array:
+        """Return the value (m,) of the policy at observations (m, ...)."""
+        values = action_values(self.models, feature_rows(observations, _CALLER))
+        shares = shares_of(self.policy, observations, self.classes)
+        return np.einsum("ij,ij->i", shares, values)
+
+    def of_actions(self, dataset: TrajectoryDataset) -> Array:
+        """Return the value (n,) of each recorded action."""
+        values = action_values(self.models, feature_rows(dataset.observations, _CALLER))
+        actions = discrete_actions(dataset, _CALLER)
+        return values[np.arange(len(values)), np.searchsorted(self.classes, actions)]
+
+
+def shares_of(policy: Any, observations: NDArray[Any], classes: NDArray[Any]) -> Array:
+    """Return probabilities (m, n_actions) of the actions in the data."""
+    probability, columns = action_probabilities(policy, observations, "policy")
+    matches = columns[:, None] == classes[None, :]
+    unknown = probability[:, ~matches.any(axis=1)]
+    if unknown.size and unknown.max() > 0.0:
+        missing = columns[~matches.any(axis=1)]
+        raise ValueError(
+            f"Fitted-Q evaluation by {_CALLER} expected a policy of actions that the "
+            f"data take. Got one that also takes {missing.tolist()}; nothing tells the "
+            f"values of these."
+        )
+    return probability @ matches
+
+
+def fit_values(
+    dataset: TrajectoryDataset,
+    policy: Any,
+    regressor: Any,
+    *,
+    gamma: float,
+    n_iter: int,
+) -> FittedValues:
+    """Return the values of a policy after `n_iter` sweeps.
+
+    Parameters
+    ----------
+    dataset : TrajectoryDataset
+        With discrete actions.
+    policy : as in :func:`~statlearn.offline_rl._policies.action_probabilities`
+    regressor : regressor
+        Cloned for each action and sweep.
+    gamma : float
+    n_iter : int
+    """
+    actions = discrete_actions(dataset, _CALLER)
+    classes, codes = np.unique(actions, return_inverse=True)
+    index = np.arange(dataset.n_transitions)
+    shares = shares_of(policy, dataset.next_observations, classes)
+    models = iterate_values(
+        regressor,
+        transitions_of(dataset, codes, index, _CALLER),
+        WeightedRows(index, None),
+        lambda values: np.einsum("ij,ij->i", shares, values),
+        gamma=gamma,
+        n_iter=n_iter,
+    )
+    return FittedValues(models, classes, policy)

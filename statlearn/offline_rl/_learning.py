@@ -1,0 +1,159 @@
+"""What learners have in common: rows of a data set, and the weights of these rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+
+from statlearn.offline_rl._weighting_base import TrajectoryWeighting
+from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
+from statlearn.sampling._table import CumulativeTable
+from statlearn.utils._delegate import weight_keyword
+
+Array = NDArray[np.float64]
+
+
+def check_dataset(dataset: Any, caller: str) -> TrajectoryDataset:
+    """Return the data set, or say what it should be."""
+    if isinstance(dataset, TrajectoryDataset):
+        return dataset
+    raise TypeError(
+        f"The 'dataset' of {caller} must be a TrajectoryDataset. Got "
+        f"{type(dataset).__name__}; make one with one of its from_... methods."
+    )
+
+
+def feature_rows(
+    observations: Any, caller: str, shape: tuple[int, ...] | None = None
+) -> NDArray[Any]:
+    """Return observations (m, ...) as rows of features (m, d).
+
+    Parameters
+    ----------
+    observations : (m, ...) array-like
+    caller : str
+        For messages.
+    shape : tuple of int, default=None
+        Shape of one observation, where it is known; rows that are flat already will do.
+    """
+    values = np.asarray(observations)
+    known = values.ndim > 0 and len(values) > 0
+    if known and shape is not None:
+        flat = (int(np.prod(shape)),)
+        known = values.shape[1:] in (shape, flat)
+    if not known or values.dtype.kind not in "fiub":
+        wanted = "(m, ...)" if shape is None else f"(m, {', '.join(map(str, shape))})"
+        raise ValueError(
+            f"The observations of {caller} must be numbers of shape {wanted}, m >= 1. "
+            f"Got shape {values.shape} of {values.dtype}; pass observation[None] for a "
+            f"single one."
+        )
+    return values.reshape(len(values), -1)
+
+
+def discrete_actions(dataset: TrajectoryDataset, caller: str) -> NDArray[Any]:
+    """Return actions (n,) that are one integer each, or say that they are not."""
+    actions = dataset.actions
+    if actions.ndim == 2 and actions.shape[1] == 1:
+        actions = actions[:, 0]
+    if actions.ndim != 1 or actions.dtype.kind not in "iub":
+        raise ValueError(
+            f"{caller} expected discrete actions, integers of shape (n_transitions,). "
+            f"Got {dataset.actions.dtype} of shape {dataset.actions.shape}; number "
+            f"them, or clone a policy with a regressor."
+        )
+    return actions
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedRows:
+    """Rows of a data set to learn from.
+
+    Attributes
+    ----------
+    index : ndarray of shape (m,)
+        Rows of the data set; drawn ones repeatedly.
+    weight : ndarray of shape (m,) or None
+        Their weights, of mean one over all rows of the data set; None if all are equal.
+    """
+
+    index: NDArray[np.int64]
+    weight: Array | None
+
+    def weights_for(self, estimator: Any, which: Any = slice(None)) -> dict[str, Array]:
+        """Return what to add to the keywords of the ``fit`` of an estimator."""
+        keyword = None if self.weight is None else weight_keyword(estimator)
+        if self.weight is None or keyword is None:
+            return {}
+        return {keyword: self.weight[which]}
+
+
+def weighted_rows(
+    dataset: TrajectoryDataset,
+    weighting: TrajectoryWeighting | None,
+    estimators: list[Any],
+    n_samples: int | None,
+    generator: np.random.Generator,
+) -> tuple[WeightedRows, TrajectoryWeighting | None]:
+    """Return the rows to learn from, and the fitted weighting.
+
+    Rows without weight are left out. Rows are drawn in proportion to their weights if
+    a number of them is asked for, or if an estimator takes no weights.
+
+    Parameters
+    ----------
+    dataset : TrajectoryDataset
+    weighting : TrajectoryWeighting or None
+    estimators : list of estimator
+        What will be fitted to the rows.
+    n_samples : int or None
+    generator : Generator
+    """
+    fitted = None if weighting is None else clone(weighting).fit(dataset)
+    n = dataset.n_transitions
+    if fitted is None:
+        if n_samples is None:
+            return WeightedRows(np.arange(n), None), None
+        return WeightedRows(generator.integers(n, size=n_samples), None), None
+    weight = fitted.sample_weight()
+    index = np.flatnonzero(weight)
+    weight = weight[index]
+    takes = all(weight_keyword(each) is not None for each in estimators)
+    if n_samples is None and takes:
+        return WeightedRows(index, weight), fitted
+    table = CumulativeTable(weight, type(fitted).__name__)
+    size = len(index) if n_samples is None else n_samples
+    return WeightedRows(index[table.draw(generator, size)], None), fitted
+
+
+def fitted_classifier(
+    estimator: Any, X: NDArray[Any], y: NDArray[Any], extra: dict[str, Array]
+) -> Any:
+    """Return a fitted clone of a classifier; a single class is one that it can learn.
+
+    Parameters
+    ----------
+    estimator : classifier
+    X : (m, d) array
+    y : (m,) array
+    extra : dict
+        Further arguments of its ``fit``.
+    """
+    if np.all(y == y[0]):
+        return DummyClassifier(strategy="most_frequent").fit(X, y)
+    return clone(estimator).fit(X, y, **extra)
+
+
+def draw_classes(
+    probability: Array, classes: NDArray[Any], generator: np.random.Generator
+) -> NDArray[Any]:
+    """Return a class (m,) for each row of probabilities (m, n_classes)."""
+    cumulative = np.cumsum(probability, axis=1)
+    target = generator.random((len(cumulative), 1)) * cumulative[:, -1:]
+    position = np.sum(cumulative <= target, axis=1)
+    return classes[np.minimum(position, len(classes) - 1)]

@@ -1,0 +1,190 @@
+"""Batches of the numbers of transitions, as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from statlearn.offline_rl._trajectory_table import TrajectoryTable
+from statlearn.sampling._counter import Lane
+from statlearn.sampling._stream import (
+    Stream,
+    check_batch_size,
+    check_ranks,
+    is_whole,
+    positive_integer,
+)
+
+Integers = NDArray[np.int64]
+Ahead = tuple[int, Integers, Integers]  # number of the first draw; what was drawn
+
+_MOST_AHEAD = 2**20  # draws at once
+
+
+def drawn_ahead(size: int, prefetch: int) -> int:
+    """Return how many batches of a size are drawn at once."""
+    return max(1, min(prefetch, _MOST_AHEAD // size))
+
+
+class TransitionBatches(Stream):
+    """Numbers of transitions, in batches; each a function of epoch and step.
+
+    Parameters
+    ----------
+    table : TrajectoryTable
+    batch_size : int
+        Draws of a batch, over all processes.
+    n_batches : int or None
+        Batches of an epoch; by default as many draws as there are transitions.
+    n_transitions : int
+    prefetch : int
+        Batches drawn at once.
+    random_state : int, Generator or None
+    rank, world_size : int
+    caller : str
+        For messages.
+    """
+
+    def __init__(
+        self,
+        table: TrajectoryTable,
+        *,
+        batch_size: int,
+        n_batches: int | None,
+        n_transitions: int,
+        prefetch: int,
+        random_state: Any,
+        rank: int,
+        world_size: int,
+        caller: str,
+    ) -> None:
+        rank, world_size = check_ranks(rank, world_size, caller)
+        if world_size > 1 and not isinstance(random_state, (int, np.integer)):
+            raise ValueError(
+                f"The 'random_state' of {caller} must be an integer for several "
+                f"processes. Got {random_state!r} and world_size={world_size}; pass "
+                f"one seed to all of them."
+            )
+        self.batch_size = check_batch_size(batch_size, world_size, caller)
+        prefetch = positive_integer(
+            prefetch, "prefetch", caller, "pass the batches to draw at once"
+        )
+        if n_batches is None:
+            n_batches = -(-n_transitions // self.batch_size)
+        n_batches = positive_integer(
+            n_batches, "n_batches", caller, "pass the batches of an epoch"
+        )
+        self._table = table
+        self._prefetch = prefetch
+        self._block_steps = drawn_ahead(self.batch_size, prefetch)
+        super().__init__(n_batches, random_state, rank, world_size)
+
+    @property
+    def probabilities_(self) -> NDArray[np.float64]:
+        """Chance (N,) of each trajectory."""
+        return self._table.probabilities()
+
+    def _block(self, epoch: int, block: int) -> list[Any]:
+        return self._split(self._draws(epoch, block)[0])
+
+    def _draws(self, epoch: int, block: int) -> tuple[Integers, Integers]:
+        """Return rows and trajectories of a block, the share of this process."""
+        first = block * self._block_steps
+        last = min(first + self._block_steps, self._n_steps)
+        rows, trajectories = self._table.draw(
+            self._key,
+            Lane.DRAW,
+            epoch,
+            first * self.batch_size,
+            last * self.batch_size,
+        )
+        share = slice(self._rank, None, self._world_size)
+        return rows[share], trajectories[share]
+
+    def _split(self, values: Integers) -> list[Integers]:
+        values = np.ascontiguousarray(values)
+        share = self.batch_size // self._world_size
+        return [values[i : i + share] for i in range(0, len(values), share)]
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "weights": self._table.checksum,
+            "batch_size": self.batch_size,
+            "n_batches": self._n_steps,
+        }
+
+
+class TransitionDraws(TransitionBatches):
+    """Pairs of transitions and their trajectories, in batches or any number of them.
+
+    Batches of the iteration are drawn in blocks; so are draws apart from it, which have
+    random numbers of their own in every process. Both are kept for later calls.
+    """
+
+    def __init__(self, table: TrajectoryTable, **options: Any) -> None:
+        super().__init__(table, **options)
+        self._n_apart = 0
+        self._start_over()
+
+    def _start_over(self) -> None:
+        """Forget what was drawn ahead."""
+        self._running: Iterator[Any] = iter(())
+        empty = np.empty(0, np.int64)
+        self._ahead: Ahead = (0, empty, empty)
+
+    def _change(self, table: TrajectoryTable) -> None:
+        """Go on with the draws of another table."""
+        self._table = table
+        self._start_over()
+        self._seek(self.epoch_, self.step_)
+
+    def _block(self, epoch: int, block: int) -> list[Any]:
+        rows, trajectories = map(self._split, self._draws(epoch, block))
+        return list(zip(rows, trajectories, strict=True))
+
+    def _next(
+        self, size: int | None, method: str, parameter: str
+    ) -> tuple[Integers, Integers]:
+        """Return rows and trajectories of the next batch, or of draws apart from it."""
+        if size is None or size == self.batch_size // self._world_size:
+            for drawn in self._running:
+                return drawn
+            self._running = super().__iter__()
+            return next(self._running)
+        size = positive_integer(
+            size, parameter, f"{type(self).__name__}.{method}", "pass the draws"
+        )
+        first, rows, trajectories = self._ahead
+        start, stop = self._n_apart, self._n_apart + size
+        if start < first or stop > first + len(rows):
+            first, ahead = start, size * drawn_ahead(size, self._prefetch)
+            rows, trajectories = self._table.draw(
+                self._key, Lane.CALL, self._rank, start, start + ahead
+            )
+            self._ahead = (first, rows, trajectories)
+        self._n_apart = stop
+        part = slice(start - first, stop - first)
+        return rows[part], trajectories[part]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what was drawn ahead out of a pickle."""
+        state = super().__getstate__()
+        return {k: v for k, v in state.items() if k not in ("_running", "_ahead")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Stand where the pickled sampler stood."""
+        super().__setstate__(state)
+        self._start_over()
+
+    def _progress(self, step: int) -> dict[str, Any]:
+        return {"calls": self._n_apart}
+
+    def _can_stand_at(self, state: Mapping[str, Any]) -> bool:
+        return super()._can_stand_at(state) and is_whole(state["calls"])
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self._n_apart = int(state["calls"])
+        self._start_over()

@@ -1,0 +1,172 @@
+"""Values of actions, and policies among those that the data take."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from random_walks import Graph
+from statlearn.offline_rl import (
+    FittedQIteration,
+    ReturnWeighting,
+    TopFraction,
+    TrajectoryDataset,
+)
+from trajectory_cases import four
+
+TREE = DecisionTreeRegressor(random_state=0)
+COUNTS = DecisionTreeClassifier(random_state=0)
+
+
+def q_of(graph, gamma, n_iter):
+    """Optimal values of a deterministic process after so many sweeps."""
+    q = np.zeros(graph.target.shape)
+    for _ in range(n_iter):
+        ahead = np.where(graph.target >= 0, q.max(axis=1)[graph.target], 0.0)
+        q = graph.reward + gamma * ahead
+    return q
+
+
+@pytest.mark.parametrize("n_iter", [1, 2, 30])
+def test_values_are_those_of_value_iteration(n_iter):
+    graph = Graph(6, 3, seed=1)
+    data = graph.walks(300)  # of all states and actions
+    model = FittedQIteration(
+        TREE, policy_constraint=0.0, gamma=0.9, n_iter=n_iter, behavior=COUNTS
+    ).fit(data)
+    found = model.action_values(np.arange(6))
+    assert_allclose(found, q_of(graph, 0.9, n_iter), rtol=1e-9, atol=1e-9)
+    assert_array_equal(model.predict(np.arange(6)), np.argmax(found, axis=1))
+    assert model.n_iter_ == n_iter
+
+
+def two_armed(counts, rewards):
+    """One state: each action so often, with its reward."""
+    actions = np.repeat(np.arange(len(counts)), counts)
+    return TrajectoryDataset.from_arrays(
+        np.zeros((len(actions), 1)),
+        actions,
+        np.repeat(np.asarray(rewards, float), counts),
+        [True] * len(actions),
+    )
+
+
+@pytest.mark.parametrize(
+    ("constraint", "action"),
+    [(0.0, 2), (0.3, 2), (0.4, 1), (0.5, 1), (0.6, 0), (1.0, 0)],
+)
+def test_rare_action_is_not_allowed(constraint, action):
+    data = two_armed([60, 30, 20], [0.0, 1.0, 2.0])  # shares 1, 1/2, 1/3 of the largest
+    model = FittedQIteration(TREE, policy_constraint=constraint, behavior=COUNTS)
+    assert model.fit(data).predict([[0.0]]) == [action]
+    assert_array_equal(model.predict_proba([[0.0]]), np.eye(3)[[action]])
+    assert model.act([0.0]) == action
+
+
+def test_future_is_valued_among_allowed_actions_only():
+    data = TrajectoryDataset.from_episodes(
+        {
+            "observations": np.array([[0.0], [1.0], [2.0]]),
+            "actions": np.array([0, action]),
+            "rewards": np.array([0.0, float(action)]),
+            "terminated": True,
+        }
+        for action in (0, 0, 0, 1)
+    )
+    for constraint, value in ((0.5, 0.0), (0.3, 0.5)):
+        model = FittedQIteration(
+            TREE, policy_constraint=constraint, gamma=0.5, n_iter=2, behavior=COUNTS
+        ).fit(data)
+        assert model.action_values([[0.0]])[0, 0] == value
+
+
+def test_truncated_episode_has_a_future():
+    options = {
+        "observations": [[0.0], [0.0]],
+        "actions": [0, 0],
+        "rewards": [1.0, 1.0],
+        "next_observations": [[0.0], [0.0]],
+    }
+    ends = TrajectoryDataset.from_arrays(**options, terminals=[True, True])
+    cut = TrajectoryDataset.from_arrays(
+        **options, terminals=[False, False], timeouts=[True, True]
+    )
+    model = FittedQIteration(TREE, gamma=0.5, n_iter=60)
+    assert model.fit(ends).action_values([[0.0]]) == [[1.0]]
+    assert_allclose(model.fit(cut).action_values([[0.0]]), [[2.0]])
+
+
+def test_weights_choose_what_is_allowed():
+    data = two_armed([90, 10], [0.0, 1.0])
+    plain = FittedQIteration(TREE, behavior=COUNTS)
+    weighted = clone(plain).set_params(weighting=ReturnWeighting())
+    assert plain.fit(data).predict([[0.0]]) == [0]
+    assert weighted.fit(data).predict([[0.0]]) == [1]
+
+
+def test_weighted_values_of_a_lottery_are_optimistic():
+    """Half of the data safe at 0.6, half a lottery of mean 0.3."""
+    actions = np.repeat([0, 1], 10)
+    data = TrajectoryDataset.from_arrays(
+        np.zeros((20, 1)), actions, np.repeat([0.6, 1.0, 0.0], [10, 3, 7]), [True] * 20
+    )
+    plain = FittedQIteration(TREE, behavior=COUNTS)
+    weighted = clone(plain).set_params(weighting=ReturnWeighting(0.5))
+    assert_allclose(plain.fit(data).action_values([[0.0]]), [[0.6, 0.3]])
+    found = weighted.fit(data).action_values([[0.0]])
+    assert_allclose(found, [[0.6, 0.760004128]], rtol=1e-8)
+    assert weighted.predict([[0.0]]) == [1]
+
+
+def test_action_without_weight_does_not_exist():
+    data = two_armed([5, 5, 5], [0.0, 1.0, 2.0])
+    model = FittedQIteration(TREE, weighting=TopFraction(0.1)).fit(data)
+    assert_array_equal(model.classes_, [2])
+    assert model.predict([[0.0]]) == [2]
+
+
+def test_rows_are_drawn_for_a_regressor_without_weights():
+    data = two_armed([40, 40], [0.0, 1.0])
+    model = FittedQIteration(
+        KNeighborsRegressor(1), weighting=TopFraction(0.5), random_state=0
+    ).fit(data)
+    assert model.n_samples_ == 40
+    model = FittedQIteration(TREE, n_samples=25, random_state=0).fit(data)
+    assert model.n_samples_ == 25
+
+
+def test_fits_repeat_with_the_seed():
+    data = Graph(6, 3, seed=1).walks(100)
+    values = [
+        FittedQIteration(TREE, n_samples=50, random_state=7, n_iter=3)
+        .fit(data)
+        .action_values(np.arange(6))
+        for _ in range(2)
+    ]
+    assert_array_equal(*values)
+
+
+def test_continuous_actions_are_refused():
+    data = TrajectoryDataset.from_arrays([[0.0]], [0.5], [1.0], [True])
+    with pytest.raises(ValueError, match="expected discrete actions"):
+        FittedQIteration(TREE).fit(data)
+
+
+def test_unfitted_model_does_not_predict():
+    with pytest.raises(NotFittedError):
+        FittedQIteration(TREE).predict([[0.0]])
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"policy_constraint": 1.5}, {"gamma": -0.1}, {"n_iter": 0}, {"weighting": 3}],
+    ids=str,
+)
+def test_bad_parameters_are_refused(bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        FittedQIteration(TREE, **bad).fit(four())
