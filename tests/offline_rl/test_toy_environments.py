@@ -87,4 +87,4 @@ def test_unknown_name_is_an_attribute_error():
     ids=["not loaded", "loaded before", "class imported", "by module"],
 )
 def test_gymnasium_is_loaded_late_and_knows_the_names(code):
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -69,13 +69,14 @@ def test_scalers_and_a_transformer_fit_on_the_buffer():
         action_scaler=d3rlpy.preprocessing.MinMaxActionScaler(),
         reward_scaler=d3rlpy.preprocessing.StandardRewardScaler(),
     )
-    scaled.create().fit(
+    history = scaled.create().fit(
         buffer_of(continuous()), n_steps=2, n_steps_per_epoch=2, **options
     )
+    assert np.isfinite(list(history[0][1].values())).all()
     transformer = d3rlpy.algos.DecisionTransformerConfig(batch_size=4, context_size=3)
-    transformer.create().fit(
-        buffer_of(continuous()), n_steps=2, n_steps_per_epoch=2, **options
-    )
+    model = transformer.create()
+    model.fit(buffer_of(continuous()), n_steps=2, n_steps_per_epoch=2, **options)
+    assert model.impl is not None
 
 
 @pytest.mark.parametrize("n_step", [1, 3])
