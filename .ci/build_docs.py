@@ -7,6 +7,7 @@ appears by itself. Run with ``python -W error``: a warning ends the build.
 from __future__ import annotations
 
 import html
+import importlib
 import re
 import shutil
 from pathlib import Path
@@ -41,12 +42,20 @@ PAGE = """<!doctype html>
 """
 
 
+def load_names() -> None:
+    """Load names that come at first use, since pdoc looks at loaded ones only."""
+    for room in statlearn.__all__:
+        module = importlib.import_module(f"statlearn.{room}")
+        vars(module).update({name: getattr(module, name) for name in module.__all__})
+
+
 def link(address: str, text: str) -> str:
     return f'<li><a href="{html.escape(address)}">{html.escape(text)}</a></li>'
 
 
 def write_reference() -> list[str]:
     """Write the API pages and return a link for each subpackage."""
+    load_names()
     pdoc.render.configure(docformat="numpy", math=True, search=True)
     pdoc.pdoc("statlearn", output_directory=TARGET / "api")
     rooms = [f"statlearn/{name}.html" for name in statlearn.__all__]
