@@ -34,7 +34,7 @@ demo: $(STAMP)  ## fit each method on real data, print one table, write one page
 test: lint docs  ## every gate and the quick tests with coverage
 	$(call stage,quick tests,$(BIN)/python -m pytest -n 2 --randomly-seed=1 --cov --cov-report=term)
 
-test-slow: $(STAMP)  ## statistical claims, with fixed seeds
+test-slow: $(STAMP)  ## statistical claims, with fixed seeds, and the notebooks
 	$(call stage,slow tests,$(BIN)/python -m pytest -m slow -n 2 -p no:randomly --durations=10)
 
 # These two pin versions of their own, so they get an environment of their own.

@@ -33,6 +33,7 @@ def size_in_bytes(kind, content):
     return len(content.encode() if is_text else base64.b64decode(content))
 
 
+@pytest.mark.slow
 @each_notebook
 def test_notebook_runs_with_small_sizes(path, monkeypatch):
     monkeypatch.setenv("STATLEARN_NOTEBOOK_SIZE", "small")
