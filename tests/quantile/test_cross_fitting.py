@@ -286,17 +286,3 @@ def test_threads_give_the_result_of_one():
     alone = stack()
     with joblib.parallel_config(backend="threading", n_jobs=2):
         agree(stack(), alone)
-
-
-def test_local_dask_cluster_gives_the_result_of_one():
-    distributed = pytest.importorskip("dask.distributed")
-    alone = stack()
-    cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-    )
-    with (
-        cluster,
-        distributed.Client(cluster),
-        joblib.parallel_config(backend="dask"),
-    ):
-        agree(stack(), alone)
