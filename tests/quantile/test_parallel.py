@@ -68,7 +68,7 @@ def test_threads_give_the_result_of_one(alone):
 def test_local_dask_cluster_gives_the_result_of_one(alone):
     distributed = pytest.importorskip("dask.distributed")
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
     )
     with (
         cluster,
