@@ -1,0 +1,20 @@
+"""Models as weights: merge them, patch them, match them up to a permutation.
+
+State dicts, fitted scikit-learn models and torch modules go in, and the same kind
+comes out; nothing here imports torch. :func:`merge_weights` combines several tuned
+copies of one base model, :func:`weight_signature` extracts robustness as a patch, and
+:func:`match_weights` lines the units of two networks up.
+"""
+
+from __future__ import annotations
+
+from statlearn.merging._views import get_weights, set_weights
+from statlearn.merging.task_vector import TaskVector, cosine_matrix, task_vector
+
+__all__ = [
+    "TaskVector",
+    "cosine_matrix",
+    "get_weights",
+    "set_weights",
+    "task_vector",
+]

@@ -1,0 +1,209 @@
+"""A vector of the size of a model: named arrays that are added and scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from statlearn.merging._state import (
+    Array,
+    State,
+    check_finite,
+    listed,
+    restorer,
+    to_array,
+)
+from statlearn.merging._views import get_weights, set_weights
+from statlearn.utils._arrays import real_number
+
+
+class NamedArrays(Mapping[str, Array]):
+    """Read-only float64 arrays by name, with the algebra of a vector.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array-like
+        Numbers under the names of a model's arrays. They are copied.
+
+    Raises
+    ------
+    ValueError
+        If an array holds NaN or infinity.
+    """
+
+    def __init__(self, arrays: State) -> None:
+        self._arrays = {name: self._own(name, arrays[name]) for name in arrays}
+
+    def _own(self, name: str, values: Any) -> Array:
+        array = np.array(to_array(values), dtype=np.float64)
+        check_finite(array, name, f"the {type(self).__name__}")
+        array.flags.writeable = False
+        return array
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __repr__(self) -> str:
+        size = sum(array.size for array in self.values())
+        return (
+            f"{type(self).__name__}({len(self)} arrays, {size} numbers, "
+            f"norm {self.norm():.4g})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, NamedArrays) or type(self) is not type(other):
+            return NotImplemented
+        return self.keys() == other.keys() and all(
+            np.array_equal(array, other[name]) for name, array in self.items()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __add__(self, other: Self) -> Self:
+        """Return the sum; a name that one side lacks counts as zero there."""
+        if type(self) is not type(other):
+            return NotImplemented
+        _check_shapes(self, other)
+        names = [*self, *(name for name in other if name not in self)]
+        return type(self)({n: self.get(n, 0.0) + other.get(n, 0.0) for n in names})
+
+    def __neg__(self) -> Self:
+        return self * -1.0
+
+    def __sub__(self, other: Self) -> Self:
+        return self + -other if type(self) is type(other) else NotImplemented
+
+    def __mul__(self, factor: float) -> Self:
+        if isinstance(factor, Mapping):
+            return NotImplemented
+        number = real_number(factor, "factor", type(self).__name__)
+        return type(self)({name: number * array for name, array in self.items()})
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> Self:
+        return self * (1.0 / real_number(divisor, "divisor", type(self).__name__))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the arrays."""
+        return tuple(self)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, of all arrays."""
+        return sum(array.nbytes for array in self.values())
+
+    def norm(self) -> float:
+        """Return the Euclidean norm over all arrays together.
+
+        Returns
+        -------
+        float
+            Square root of the sum of all squares.
+        """
+        return float(np.sqrt(sum(np.vdot(a, a) for a in self.values())))
+
+    def norms(self, relative_to: Any = None) -> dict[str, float]:
+        """Return the Euclidean norm of each array.
+
+        Parameters
+        ----------
+        relative_to : model or mapping, default=None
+            Divide by the norms of the arrays of these weights; nan where that is zero.
+
+        Returns
+        -------
+        dict of str to float
+            Norms under the names of the arrays.
+        """
+        norms = {name: float(np.linalg.norm(array)) for name, array in self.items()}
+        if relative_to is None:
+            return norms
+        weights = get_weights(relative_to)
+        _check_shapes(self, {name: to_array(weights[name]) for name in weights})
+        scales = {n: np.linalg.norm(to_array(weights[n]).astype(float)) for n in norms}
+        return {
+            n: float(v / scales[n]) if scales[n] else np.nan for n, v in norms.items()
+        }
+
+    def cosine(self, other: Mapping[str, Array]) -> dict[str, float]:
+        """Return the cosine of the angle to another vector, array by array.
+
+        Parameters
+        ----------
+        other : mapping of str to ndarray
+            Another vector of the same kind; names that both have are compared.
+
+        Returns
+        -------
+        dict of str to float
+            Cosines in [-1, 1] under the common names; 0 where one array is zero.
+        """
+        _check_shapes(self, other)
+        return {n: cosine(self[n], other[n]) for n in self if n in other}
+
+    def apply(self, model: Any, scale: float = 1.0) -> Any:
+        """Return the model with `scale` times this vector added to its weights.
+
+        Parameters
+        ----------
+        model : estimator, torch module or mapping
+            Model or state dict; it is not changed. Arrays that this vector does not
+            name are copied.
+        scale : float, default=1.0
+            Factor on this vector.
+
+        Returns
+        -------
+        estimator, torch module or dict
+            What was passed, with new weights in the data types of the old ones.
+
+        Raises
+        ------
+        ValueError
+            If the model lacks an array of this vector, or has another shape for it.
+        """
+        factor = real_number(scale, "scale", f"{type(self).__name__}.apply")
+        weights = get_weights(model)
+        missing = sorted(set(self) - set(weights))
+        if missing:
+            raise ValueError(
+                f"{type(self).__name__}.apply needs a model with all of its arrays. "
+                f"Got one without {listed(missing)}; pass a model of one architecture."
+            )
+        _check_shapes(self, {name: to_array(weights[name]) for name in self})
+        changed = {name: self._moved(name, weights[name], factor) for name in weights}
+        return set_weights(model, changed)
+
+    def _moved(self, name: str, value: Any, factor: float) -> Any:
+        """Return one array of a model after the move, in its own type."""
+        if name not in self:
+            return value
+        array = to_array(value)
+        moved = array.astype(np.float64) + factor * self[name]
+        return restorer(value)(moved.astype(array.dtype))
+
+
+def cosine(a: Array, b: Array) -> float:
+    """Return the cosine of two arrays of one shape; 0 if one of them is zero."""
+    scale = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(np.clip(np.vdot(a, b) / scale, -1.0, 1.0)) if scale > 0.0 else 0.0
+
+
+def _check_shapes(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
+    """Refuse two arrays of one name with different shapes."""
+    for name in a:
+        if name in b and np.shape(a[name]) != np.shape(b[name]):
+            raise ValueError(
+                f"Arrays of one name must have one shape. Got {np.shape(a[name])} and "
+                f"{np.shape(b[name])} for {name!r}; use models of one architecture."
+            )
