@@ -37,8 +37,9 @@ class TaskVector(NamedArrays):
 
     Notes
     -----
-    A task vector holds float64 arrays, so adding it to its base gives the tuned model
-    to the last bit. Every operation is one pass over the numbers.
+    A task vector holds float64 arrays, so adding it to a base in single precision gives
+    the tuned model to the last bit, but for numbers that are more than 10^8 times
+    smaller than those they replace. Every operation is one pass over the numbers.
 
     References
     ----------

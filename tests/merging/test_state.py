@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from statlearn.merging._state import (
+    BLOCK,
+    Entry,
+    blockwise,
+    check_finite,
+    listed,
+    merge_states,
+    model_weights,
+    to_array,
+)
+from stub_tensor import Tensor
+
+add = blockwise(lambda start, updates: start + updates.sum(axis=0))
+
+
+def merge(base, *models, kernel=add):
+    return merge_states(base, list(models), kernel, rule="the rule")
+
+
+def test_updates_are_differences_taken_in_double_precision():
+    base = np.full(3, 16777216.0, dtype=np.float32)  # 2**24: float32 has no 2**24 + 1
+    model = np.full(3, 16777217.0)
+    entry = Entry("w", base, (model,))
+    np.testing.assert_array_equal(entry.updates(), np.ones((1, 3)))
+
+
+def test_blocks_cover_each_number_once():
+    entry = Entry("w", np.zeros((3, BLOCK)), ())
+    covered = np.zeros(entry.size, dtype=int)
+    for block in entry.blocks():
+        covered[block] += 1
+    np.testing.assert_array_equal(covered, 1)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (2, BLOCK), (3, 1, 2)])
+def test_shape_and_order_of_keys_are_those_of_the_base(shape):
+    base = {"z": np.zeros(shape), "a": np.ones(2)}
+    merged = merge(base, {"a": np.zeros(2), "z": np.ones(shape)})
+    assert list(merged) == ["z", "a"]
+    assert merged["z"].shape == shape
+    np.testing.assert_array_equal(merged["z"], np.ones(shape))
+
+
+def test_arrays_that_are_not_contiguous_are_read_in_their_own_order():
+    base = np.arange(6.0).reshape(2, 3).T
+    model = np.arange(6.0, 12.0).reshape(3, 2)
+    merged = merge({"w": base}, {"w": model})
+    np.testing.assert_array_equal(merged["w"], model)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_data_type_is_that_of_the_base(dtype):
+    merged = merge({"w": np.zeros(2, dtype)}, {"w": np.full(2, 0.5)})
+    assert merged["w"].dtype == dtype
+    np.testing.assert_array_equal(merged["w"], 0.5)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.bool_])
+def test_integers_are_copied_from_the_base(dtype):
+    base = {"steps": np.ones(2, dtype)}
+    merged = merge(base, {"steps": np.zeros(2, dtype)})
+    assert merged["steps"].dtype == dtype
+    np.testing.assert_array_equal(merged["steps"], base["steps"])
+    assert not np.shares_memory(merged["steps"], base["steps"])
+
+
+def test_running_statistics_are_averaged_whatever_the_rule_does():
+    base = {"bn.running_var": np.ones(2), "bn.weight": np.ones(2)}
+    low = {"bn.running_var": np.full(2, 0.5), "bn.weight": np.full(2, 0.5)}
+    merged = merge(base, low, low, low)
+    np.testing.assert_array_equal(
+        merged["bn.running_var"], 0.5
+    )  # the sum would be -0.5
+    np.testing.assert_array_equal(merged["bn.weight"], -0.5)
+
+
+def test_arrays_with_shared_memory_are_merged_once_and_stay_shared():
+    calls = []
+
+    def count(entry):
+        calls.append(entry.name)
+        return add(entry)
+
+    embedding, tuned = np.zeros(3), np.ones(3)
+    base = {"head": embedding, "embed": embedding, "other": np.zeros(3)}
+    model = {"head": tuned, "embed": tuned, "other": np.zeros(3)}
+    merged = merge(base, model, kernel=count)
+    assert calls == ["embed", "other"]
+    assert merged["head"] is merged["embed"]
+
+
+def test_arrays_shared_in_the_base_alone_are_merged_each():
+    embedding = np.zeros(3)
+    base = {"head": embedding, "embed": embedding}
+    merged = merge(base, {"head": np.ones(3), "embed": np.full(3, 2.0)})
+    np.testing.assert_array_equal(merged["head"], 1.0)
+    np.testing.assert_array_equal(merged["embed"], 2.0)
+
+
+def test_tensors_come_back_as_tensors_of_their_type():
+    base = {"w": torch.zeros(2, dtype=torch.bfloat16), "n": torch.tensor(3)}
+    model = {"w": torch.ones(2, dtype=torch.float32), "n": torch.tensor(5)}
+    merged = merge(base, model)
+    assert merged["w"].dtype == torch.bfloat16
+    assert torch.equal(merged["w"], torch.ones(2, dtype=torch.bfloat16))
+    assert torch.equal(merged["n"], torch.tensor(3))
+
+
+def test_tied_tensors_stay_tied():
+    embedding, tuned = torch.zeros(3), torch.ones(3)
+    merged = merge({"a": embedding, "b": embedding}, {"a": tuned, "b": tuned})
+    assert merged["a"] is merged["b"]
+
+
+def test_tensor_with_gradient_on_a_device_is_read():
+    base = {"w": Tensor(np.zeros(2), device="far", requires_grad=True)}
+    merged = merge(base, {"w": Tensor(np.ones(2), device="far", requires_grad=True)})
+    assert merged["w"].device == "far"
+    np.testing.assert_array_equal(to_array(merged["w"]), 1.0)
+
+
+def test_inputs_are_left_alone_and_output_is_new():
+    base, model = {"w": np.zeros(2)}, {"w": np.ones(2)}
+    merged = merge(base, model)
+    merged["w"][:] = 7.0
+    np.testing.assert_array_equal(base["w"], 0.0)
+    np.testing.assert_array_equal(model["w"], 1.0)
+
+
+def test_missing_and_unknown_names_are_listed():
+    base = {"a": np.zeros(1), "b": np.zeros(1)}
+    message = r"model 1 without \['b'\] and with the unknown \['c'\]; rename"
+    with pytest.raises(ValueError, match=message):
+        merge(base, base, {"a": np.zeros(1), "c": np.zeros(1)})
+
+
+def test_wrong_shape_names_the_key():
+    with pytest.raises(ValueError, match=r"Got \(3,\) for 'a' in model 0 and \(2,\)"):
+        merge({"a": np.zeros(2)}, {"a": np.zeros(3)})
+
+
+def test_integers_in_place_of_numbers_name_the_key():
+    with pytest.raises(TypeError, match="Got 'a' of another kind in model 0"):
+        merge({"a": np.zeros(2)}, {"a": np.zeros(2, dtype=int)})
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_number_that_is_not_finite_names_the_key(bad, dtype):
+    tuned = np.ones(3, dtype)
+    tuned[1] = bad
+    with pytest.raises(ValueError, match=r"'a' must hold finite .* in model 0; look"):
+        merge({"a": np.zeros(3, dtype)}, {"a": tuned})
+    with pytest.raises(ValueError, match=r"'a' must hold finite .* in the base; look"):
+        merge({"a": tuned}, {"a": np.zeros(3, dtype)})
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_finite_numbers_with_a_sum_beyond_the_type_are_fine(dtype):
+    check_finite(np.full(100, np.finfo(dtype).max, dtype), "a", "the base")
+
+
+def test_names_are_checked_before_any_work():
+    def fail(entry):
+        raise AssertionError(entry)
+
+    with pytest.raises(ValueError, match="'z'"):
+        merge({"a": np.zeros(1)}, {"a": np.zeros(1), "z": np.zeros(1)}, kernel=fail)
+
+
+def test_empty_state_dict_is_refused():
+    with pytest.raises(ValueError, match=r"one array. Got an empty state dict"):
+        merge({}, {})
+
+
+def test_no_models_are_refused():
+    with pytest.raises(ValueError, match=r"at least 1 model. Got 0; add"):
+        merge({"a": np.zeros(1)})
+
+
+def test_one_model_in_place_of_a_list_is_refused():
+    with pytest.raises(TypeError, match=r"must be a list of state dicts. Got dict"):
+        merge_states({"a": np.zeros(1)}, {"a": np.zeros(1)}, add, rule="the rule")
+
+
+def test_words_and_complex_numbers_are_refused():
+    for values in (np.array(["x"]), np.array([1j])):
+        with pytest.raises(TypeError, match="'a' of the base must hold real numbers"):
+            merge({"a": values}, {"a": values})
+
+
+def test_object_that_is_no_mapping_is_refused():
+    with pytest.raises(TypeError, match="expected model 0 as a state dict"):
+        merge({"a": np.zeros(1)}, [1.0])
+
+
+def test_weights_are_one_finite_number_a_model():
+    np.testing.assert_array_equal(model_weights(None, 2, "r"), [1.0, 1.0])
+    np.testing.assert_array_equal(model_weights([1, -2], 2, "r"), [1.0, -2.0])
+    with pytest.raises(ValueError, match=r"2 in all. Got shape"):
+        model_weights([1.0], 2, "r")
+    with pytest.raises(ValueError, match="must be finite"):
+        model_weights([1.0, np.nan], 2, "r")
+
+
+def test_long_lists_of_names_are_cut():
+    assert listed(list("abcdefg")) == "['a', 'b', 'c', 'd', 'e'] and 2 more"
