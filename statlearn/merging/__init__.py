@@ -8,13 +8,23 @@ copies of one base model, :func:`weight_signature` extracts robustness as a patc
 
 from __future__ import annotations
 
+from statlearn.merging._task_vector import TaskVector, cosine_matrix, task_vector
 from statlearn.merging._views import get_weights, set_weights
-from statlearn.merging.task_vector import TaskVector, cosine_matrix, task_vector
+from statlearn.merging._weight_signature import (
+    WeightSignature,
+    apply_signature,
+    patched,
+    weight_signature,
+)
 
 __all__ = [
     "TaskVector",
+    "WeightSignature",
+    "apply_signature",
     "cosine_matrix",
     "get_weights",
+    "patched",
     "set_weights",
     "task_vector",
+    "weight_signature",
 ]
