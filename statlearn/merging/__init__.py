@@ -8,6 +8,7 @@ copies of one base model, :func:`weight_signature` extracts robustness as a patc
 
 from __future__ import annotations
 
+from statlearn.merging._corruptions import corrupt
 from statlearn.merging._task_vector import TaskVector, cosine_matrix, task_vector
 from statlearn.merging._views import get_weights, set_weights
 from statlearn.merging._weight_signature import (
@@ -16,11 +17,14 @@ from statlearn.merging._weight_signature import (
     patched,
     weight_signature,
 )
+from statlearn.merging.signature_patched_classifier import SignaturePatchedClassifier
 
 __all__ = [
+    "SignaturePatchedClassifier",
     "TaskVector",
     "WeightSignature",
     "apply_signature",
+    "corrupt",
     "cosine_matrix",
     "get_weights",
     "patched",
