@@ -24,6 +24,7 @@ import statlearn
 from statlearn.compose import CovariateShift, DomainBalanced, LossReweighted
 from statlearn.continual import ContinualLearner
 from statlearn.linear_model import ReweightedLinearRegression
+from statlearn.merging import SignaturePatchedClassifier
 from statlearn.ordinal import OrdinalRegression, PrestoClassifier, PrestoClassifierCV
 from statlearn.quantile import (
     ConformalQuantileRegressor,
@@ -86,6 +87,9 @@ ESTIMATORS = [
         MLPRegressor(hidden_layer_sizes=(16,), random_state=0),
         eta_max=0.03,
         random_state=0,
+    ),
+    SignaturePatchedClassifier(
+        SGDClassifier(random_state=0), n_epochs=2, random_state=0
     ),
     LINEAR,
     LinearQuantileRegression(LEVELS, alpha=0.1),
