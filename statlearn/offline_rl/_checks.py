@@ -8,24 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.offline_rl._readers import Fields, as_array, check_rows, column, flags
-from statlearn.utils._arrays import real_number
+from statlearn.offline_rl._recorded import Recorded
+from statlearn.utils._validation import closed_share
+
+
+def check_dataset(dataset: Any, caller: str) -> None:
+    """Refuse what is no data set of trajectories."""
+    # Its base, since the class itself needs this file.
+    if not isinstance(dataset, Recorded):
+        raise TypeError(
+            f"{caller} expected a TrajectoryDataset. Got {type(dataset).__name__}; "
+            f"make one, for example with TrajectoryDataset.from_arrays."
+        )
 
 
 def check_discount(gamma: Any, caller: str) -> float:
     """Return a discount as a float, or say what it should be."""
-    value = real_number(gamma, "gamma", caller)
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(
-            f"The 'gamma' of {caller} must lie in [0, 1]. Got {value}; pass 1 for the "
-            f"plain sum of rewards."
-        )
-    return value
+    return closed_share(gamma, "gamma", caller, "pass 1 for the plain sum of rewards")
 
 
 def checked_fields(given: dict[str, Any], caller: str) -> Fields:
     """Return the arrays of a data set, or say what is wrong with them."""
     names = ("observations", "actions", "next_observations")
-    rows = {name: as_array(given[name]) for name in names}
+    rows = {name: as_array(given[name], name, caller) for name in names}
     rows["rewards"] = column(given["rewards"], "rewards", caller)
     for name in ("terminations", "truncations"):
         rows[name] = flags(given[name], name, caller)
@@ -68,7 +73,7 @@ def _check_rewards(rewards: NDArray[Any], name: str, caller: str) -> None:
 
 def _offsets(values: Any, n: int, caller: str) -> NDArray[np.int64]:
     """Return offsets (N + 1,) of n rows as int64."""
-    array = as_array(values)
+    array = as_array(values, "offsets", caller)
     right = array.ndim == 1 and array.size >= 2 and array.dtype.kind in "iu"
     if right:
         array = array.astype(np.int64, copy=False)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.offline_rl._checks import check_dataset
 from statlearn.offline_rl._learning import (
-    check_dataset,
     discrete_actions,
     weighted_rows,
 )

@@ -9,27 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from statlearn.exceptions import DegenerateWeightsWarning
-from statlearn.offline_rl._checks import check_discount
+from statlearn.offline_rl._checks import check_dataset, check_discount
 from statlearn.offline_rl._fitted_evaluation import FittedValues, fit_values
 from statlearn.offline_rl._importance import (
     cumulative_log_ratio,
     per_decision,
     per_trajectory,
 )
-from statlearn.offline_rl._learning import check_dataset
+from statlearn.offline_rl._learning import default_behavior
 from statlearn.offline_rl._policies import taken_probabilities
 from statlearn.offline_rl._value_estimate import NAMES, ValueEstimate
 from statlearn.offline_rl.behavior_cloning import BehaviorCloning
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
-from statlearn.sampling._stream import positive_integer
 from statlearn.utils._arrays import real_number
 from statlearn.utils._rng import as_generator
 from statlearn.utils._rules import is_thin
+from statlearn.utils._validation import positive_integer
 from statlearn.utils._warn import warn
 from statlearn.weights import effective_sample_size
 
@@ -75,7 +72,8 @@ def estimate_value(
     behavior : classifier, object, callable or array-like, default=None
         Policy of the data, in the forms of `policy`. An unfitted classifier is cloned
         to imitate the data; by default it is a logistic regression on scaled
-        observations. "fqe" does not need it.
+        observations, or on indicators if each observation is one integer. "fqe" does
+        not need it.
     gamma : float, default=1.0
         Discount from 0 to 1.
     regressor : regressor, default=None
@@ -241,7 +239,7 @@ def _log_weights(dataset: TrajectoryDataset, policy: Any, behavior: Any) -> Arra
     """Return the log importance weight (n,) of each trajectory up to each step."""
     wanted = taken_probabilities(policy, dataset, "policy")
     if behavior is None:
-        behavior = make_pipeline(StandardScaler(), LogisticRegression())
+        behavior = default_behavior(dataset.observations)
     known = hasattr(behavior, "classes_") or not isinstance(behavior, BaseEstimator)
     if not known and is_classifier(behavior):
         behavior = BehaviorCloning(behavior).fit(dataset)

@@ -9,23 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from statlearn.offline_rl._weighting_base import TrajectoryWeighting
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
-from statlearn.sampling._table import CumulativeTable
+from statlearn.sampling import WeightedSampler
 from statlearn.utils._delegate import weight_keyword
 
 Array = NDArray[np.float64]
-
-
-def check_dataset(dataset: Any, caller: str) -> TrajectoryDataset:
-    """Return the data set, or say what it should be."""
-    if isinstance(dataset, TrajectoryDataset):
-        return dataset
-    raise TypeError(
-        f"The 'dataset' of {caller} must be a TrajectoryDataset. Got "
-        f"{type(dataset).__name__}; make one with one of its from_... methods."
-    )
 
 
 def feature_rows(
@@ -51,7 +44,7 @@ def feature_rows(
         raise ValueError(
             f"The observations of {caller} must be numbers of shape {wanted}, m >= 1. "
             f"Got shape {values.shape} of {values.dtype}; pass observation[None] for a "
-            f"single one."
+            f"single one, flattened if it has parts."
         )
     return values.reshape(len(values), -1)
 
@@ -65,9 +58,23 @@ def discrete_actions(dataset: TrajectoryDataset, caller: str) -> NDArray[Any]:
         raise ValueError(
             f"{caller} expected discrete actions, integers of shape (n_transitions,). "
             f"Got {dataset.actions.dtype} of shape {dataset.actions.shape}; number "
-            f"them, or clone a policy with a regressor."
+            f"them, with astype(int) if they are whole, or clone a policy with a "
+            f"regressor."
         )
     return actions
+
+
+def default_behavior(observations: NDArray[Any]) -> Any:
+    """Return an unfitted classifier of the actions at observations (n, ...).
+
+    Linear, as many policies nearly are: trees blur the borders between actions, and an
+    action that is allowed by mistake is what a constraint is there to prevent.
+    """
+    if observations.ndim == 1 and observations.dtype.kind in "iu":
+        features: Any = OneHotEncoder(handle_unknown="ignore")
+    else:
+        features = StandardScaler()
+    return make_pipeline(features, LogisticRegression(max_iter=1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +133,9 @@ def weighted_rows(
     takes = all(weight_keyword(each) is not None for each in estimators)
     if n_samples is None and takes:
         return WeightedRows(index, weight), fitted
-    table = CumulativeTable(weight, type(fitted).__name__)
     size = len(index) if n_samples is None else n_samples
-    return WeightedRows(index[table.draw(generator, size)], None), fitted
+    drawn = WeightedSampler(weight, random_state=generator).sample(size)
+    return WeightedRows(index[drawn], None), fitted
 
 
 def fitted_classifier(

@@ -6,7 +6,6 @@ Functions take and return the arrays of a :class:`TrajectoryDataset` by their na
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 
 from statlearn.offline_rl._readers import Fields, join
 from statlearn.offline_rl._segmentation import offsets_of, rows_at, rows_of
-from statlearn.sampling._stream import positive_integer
 from statlearn.utils._arrays import real_number
+from statlearn.utils._validation import closed_share, is_integer, positive_integer
 
 Integers = NDArray[np.int64]
 
@@ -62,8 +61,8 @@ def read_choice(indices: Any, n: int, caller: str) -> Integers:
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         found = f"{array.dtype} of shape {array.shape}" if array.size else "none"
         raise ValueError(
-            f"{caller} expected at least one trajectory. Got {found}; pass a list of "
-            f"positions, or a mask that is True somewhere."
+            f"{caller} expected positions of at least one trajectory. Got {found}; "
+            f"pass a list of integers, or a mask that is True somewhere."
         )
     chosen = array.astype(np.int64)
     if chosen.min() < -n or chosen.max() >= n:
@@ -78,7 +77,7 @@ def split(
     n: int, test_size: Any, generator: np.random.Generator, caller: str
 ) -> tuple[Integers, Integers]:
     """Return positions of trajectories to learn from and to hold out, ascending."""
-    if isinstance(test_size, Integral):
+    if is_integer(test_size):
         n_test = int(test_size)
     else:
         share = real_number(test_size, "test_size", caller)
@@ -112,12 +111,7 @@ def mixture(
         Number of transitions; that of the good ones by default.
     """
     caller = "TrajectoryDataset.mix"
-    ratio = real_number(ratio, "ratio", caller)
-    if not 0.0 <= ratio <= 1.0:
-        raise ValueError(
-            f"The 'ratio' of {caller} must lie in [0, 1]. Got {ratio}; pass the share "
-            f"of good transitions."
-        )
+    ratio = closed_share(ratio, "ratio", caller, "pass the share of good transitions")
     if size is not None:
         size = positive_integer(size, "size", caller, "pass a number of transitions")
     total = int(good.sum()) if size is None else size

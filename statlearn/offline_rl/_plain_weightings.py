@@ -42,6 +42,8 @@ class TopFraction(TrajectoryWeighting):
         Probability of each single transition of a trajectory.
     trajectory_probability_ : ndarray of shape (n_trajectories,)
         Probability of the trajectory: the above, times its length.
+    max_trajectory_probability_ : float
+        The largest of these.
     lengths_ : ndarray of shape (n_trajectories,)
         Number of transitions of each trajectory.
     returns_ : ndarray of shape (n_trajectories,)
@@ -126,6 +128,8 @@ class LinearReturnWeighting(TrajectoryWeighting):
         Probability of each single transition of a trajectory.
     trajectory_probability_ : ndarray of shape (n_trajectories,)
         Probability of the trajectory: the above, times its length.
+    max_trajectory_probability_ : float
+        The largest of these.
     lengths_ : ndarray of shape (n_trajectories,)
         Number of transitions of each trajectory.
     returns_ : ndarray of shape (n_trajectories,)
@@ -207,6 +211,8 @@ class UniformWeighting(TrajectoryWeighting):
         Probability of each single transition, the same for all.
     trajectory_probability_ : ndarray of shape (n_trajectories,)
         Probability of the trajectory: the above, times its length.
+    max_trajectory_probability_ : float
+        The largest of these.
     lengths_ : ndarray of shape (n_trajectories,)
         Number of transitions of each trajectory.
     returns_ : ndarray of shape (n_trajectories,)

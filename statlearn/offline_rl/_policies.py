@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from statlearn.offline_rl._learning import discrete_actions
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
+from statlearn.utils._validation import weight_problem
 
 Array = NDArray[np.float64]
 
@@ -66,11 +67,12 @@ def taken_probabilities(policy: Any, dataset: TrajectoryDataset, name: str) -> A
     n = dataset.n_transitions
     if isinstance(policy, (np.ndarray, list, tuple)):
         given = np.asarray(policy, dtype=np.float64)
-        if given.shape != (n,) or not np.all(np.isfinite(given) & (given >= 0.0)):
+        problem = weight_problem(given, (n,))
+        if problem not in (None, "zeros only"):  # which is told of later
             raise ValueError(
                 f"The '{name}' of {_CALLER}, as an array, must hold a number >= 0 for "
-                f"each of {n} transitions. Got shape {given.shape}; pass the "
-                f"probability of each recorded action."
+                f"each of {n} transitions. Got {problem}; pass the probability of each "
+                f"recorded action."
             )
         return given
     probability, classes = action_probabilities(policy, dataset.observations, name)

@@ -19,7 +19,8 @@ from statlearn.offline_rl._segmentation import (
     warn_of_short,
 )
 from statlearn.offline_rl._spaces import plain_rows
-from statlearn.sampling._stream import positive_integer
+from statlearn.utils._arrays import to_labels
+from statlearn.utils._validation import positive_integer
 
 Fields = dict[str, NDArray[Any]]
 
@@ -55,15 +56,17 @@ def from_arrays(
     """
     _check_options(max_episode_steps, on_incomplete, autoreset_rows, caller)
     record = {
-        "observations": as_array(observations),
-        "actions": as_array(actions),
+        "observations": as_array(observations, "observations", caller),
+        "actions": as_array(actions, "actions", caller),
         "rewards": column(rewards, "rewards", caller),
         "terminals": flags(terminals, "terminals", caller),
     }
     if timeouts is not None:
         record["timeouts"] = flags(timeouts, "timeouts", caller)
     if next_observations is not None:
-        record["next_observations"] = as_array(next_observations)
+        record["next_observations"] = as_array(
+            next_observations, "next_observations", caller
+        )
     if check_rows(record, caller) == 0:
         raise ValueError(
             f"{caller} expected at least one row. Got none; check that the source is "
@@ -182,6 +185,11 @@ def _check_options(
 
 def from_episodes(episodes: Iterable[Any], caller: str) -> Fields:
     """Join episodes, each a mapping or an object with attributes."""
+    if isinstance(episodes, (str, Mapping)) or not isinstance(episodes, Iterable):
+        raise TypeError(
+            f"{caller} expected a list of episodes. Got {type(episodes).__name__}; "
+            f"pass [episode] for a single one."
+        )
     read = [
         _read_episode(episode, number, caller)
         for number, episode in enumerate(episodes)
@@ -208,18 +216,22 @@ def _read_episode(episode: Any, number: int, caller: str) -> tuple[Fields, float
     rewards = column(_part(episode, where, "rewards"), "rewards", where)
     T = stop = len(rewards)
     tail = float(_part(episode, where, "tail_reward", optional=True) or 0.0)
-    observations = as_array(_part(episode, where, "observations"))
-    actions = as_array(_part(episode, where, "actions"))
+    observations, actions = (
+        as_array(_part(episode, where, name), name, where)
+        for name in ("observations", "actions")
+    )
     following = _part(episode, where, "next_observations", optional=True)
     terminations = _ending(episode, where, T, "terminations", "terminated", False)
     truncations = _ending(episode, where, T, "truncations", "truncated", True)
     if following is not None:
-        following = as_array(following)
-    elif len(observations) == T + 1:
+        following = as_array(following, "next_observations", where)
+    elif observations.shape[:1] == (T + 1,):
         observations, following = observations[:-1], observations[1:]
     else:
+        check_rows({"observations": observations, "rewards": rewards}, where)
         following = np.concatenate((observations[1:], observations[-1:]))
         if T and not terminations[-1]:  # nothing tells where the last row led to
+            _check_tail(tail, where)
             stop, tail = T - 1, float(rewards[-1])
     found = (observations, actions, rewards, following, terminations, truncations)
     record = dict(zip(_COLUMNS, found, strict=True))
@@ -228,6 +240,16 @@ def _read_episode(episode: Any, number: int, caller: str) -> tuple[Fields, float
         record["truncations"] = truncations.copy()
         record["truncations"][stop - 1] = True
     return {name: values[:stop] for name, values in record.items()}, tail
+
+
+def _check_tail(tail: float, where: str) -> None:
+    """Refuse a second reward without a transition, which has no place."""
+    if tail != 0.0:
+        raise ValueError(
+            f"Expected a final observation together with 'tail_reward' in {where}. Got "
+            f"{tail} without it, after a last step that is no transition itself; pass "
+            f"observations of T + 1 rows, or next_observations."
+        )
 
 
 def _part(episode: Any, where: str, name: str, optional: bool = False) -> Any:
@@ -248,15 +270,16 @@ def _ending(
     episode: Any, where: str, T: int, name: str, scalar: str, optional: bool
 ) -> NDArray[np.bool_]:
     """Return flags (T,), given for each row or for the last one."""
-    value = _part(episode, where, name, optional=True)
-    if value is not None:
-        return flags(value, name, where)
-    value = _part(episode, where, scalar, optional=True)
+    key, value = name, _part(episode, where, name, optional=True)
+    if value is None:
+        key, value = scalar, _part(episode, where, scalar, optional=True)
     if value is None and not optional:
         raise ValueError(
             f"Expected '{name}' or '{scalar}' in {where}. Got neither, so nothing "
             f"tells whether it ended by itself; pass flags, False if it did not."
         )
+    if np.ndim(value) > 0:
+        return flags(value, key, where)
     out = np.zeros(T, bool)
     out[-1:] = bool(value)
     return out
@@ -291,20 +314,33 @@ def from_minari(dataset: Any, caller: str) -> Fields:
 # -- checks -----------------------------------------------------------------------
 
 
-def as_array(values: Any) -> NDArray[Any]:
+def as_array(values: Any, name: str, caller: str) -> NDArray[Any]:
     """Return an array; one that is mapped into memory stays so."""
-    return values if isinstance(values, np.ndarray) else np.asarray(values)
+    if isinstance(values, np.ndarray):
+        return values
+    try:
+        array = to_labels(values)
+    except ValueError:  # rows of several lengths
+        array = np.empty((), object)
+    if array.dtype == object:
+        raise ValueError(
+            f"The '{name}' of {caller} must be an array of numbers, with rows of one "
+            f"shape. Got {type(values).__name__} of something else; flatten composite "
+            f"ones, for example with gymnasium.spaces.flatten."
+        )
+    return array
 
 
 def column(values: Any, name: str, caller: str) -> NDArray[Any]:
     """Return one number for each row, also if they come as (n, 1)."""
-    array = as_array(values)
+    array = as_array(values, name, caller)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1 or array.dtype.kind not in "fiub":
         raise ValueError(
             f"The '{name}' of {caller} must be numbers of shape (n,). Got shape "
-            f"{array.shape} of dtype {array.dtype}; pass one for each row."
+            f"{array.shape} of dtype {array.dtype}; pass one for each row, and records "
+            f"of several environments one by one."
         )
     return array
 

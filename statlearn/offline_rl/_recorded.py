@@ -147,8 +147,8 @@ class Recorded:
         ----------
         episodes : iterable of dict or object
             With observations, of T + 1 rows or of T rows; actions and rewards of T
-            rows; `terminations` for each row or `terminated` for the last one; perhaps
-            `truncations` or `truncated`, next_observations of T rows, and
+            rows; `terminations` or `terminated`, for each row or one for the last;
+            perhaps `truncations` or `truncated`, next_observations of T rows, and
             `tail_reward`. Episodes of Minari and d3rlpy and the trajectories of a data
             set have this form.
 
@@ -159,6 +159,8 @@ class Recorded:
 
         Raises
         ------
+        TypeError
+            If it is no list of episodes.
         ValueError
             For no episode, missing or ragged arrays, or rewards that are not finite.
 

@@ -56,6 +56,14 @@ def effective_transitions(p: Array, lengths: Integers) -> float:
     return float((lengths @ relative) ** 2 / (lengths @ relative**2))
 
 
+def smallest_number(mass: Array, share: float) -> int:
+    """Return how many of the largest masses (N,) have a share of all, at least one."""
+    reached = np.cumsum(np.sort(mass)[::-1])
+    # Nine tenths are 0.8999999999999999.
+    wanted = share * reached[-1] * (1.0 - 1e-12)
+    return int(np.searchsorted(reached, wanted)) + 1
+
+
 def transition_entropy(p: Array, lengths: Integers) -> float:
     """Return the entropy, in nats, of the distribution of a drawn transition."""
     return float(lengths @ special.entr(p))

@@ -10,9 +10,9 @@ import numpy as np
 
 from statlearn.offline_rl._registration import register_environments
 from statlearn.offline_rl._spaces import is_composite
-from statlearn.sampling._stream import positive_integer
 from statlearn.utils._optional import require
 from statlearn.utils._rng import as_generator
+from statlearn.utils._validation import positive_integer
 
 _CALLER = "TrajectoryDataset.rollout"
 
@@ -52,7 +52,7 @@ def _episode(
     seen, actions, rewards = [np.array(observation)], [], []
     terminated = truncated = False
     while not (terminated or truncated):
-        action = act(observation)
+        action = _of_shape(act(observation), env.action_space.shape)
         observation, reward, terminated, truncated, _ = env.step(action)
         seen.append(np.array(observation))
         actions.append(np.array(action))
@@ -65,6 +65,17 @@ def _episode(
         "terminated": terminated,
         "truncated": truncated,
     }
+
+
+def _of_shape(action: Any, shape: tuple[int, ...]) -> Any:
+    """Return an action as an environment takes it, also if it comes in a column."""
+    values = np.asarray(action)
+    if values.size != np.prod(shape, dtype=int):
+        raise ValueError(
+            f"The 'policy' of {_CALLER} must return actions of shape {shape}. Got "
+            f"shape {values.shape}; return what env.step takes."
+        )
+    return values.reshape(shape)[()]
 
 
 def _prepared(env: Any) -> Any:

@@ -60,7 +60,10 @@ def rows_of(starts: Integers, lengths: Integers) -> slice | Integers:
 def rows_at(values: NDArray[Any], rows: slice | Integers) -> NDArray[Any]:
     """Return rows of an array: a view for a slice, else a copy."""
     # Several times as fast as values[rows].
-    return values[rows] if isinstance(rows, slice) else np.take(values, rows, axis=0)
+    if isinstance(rows, slice):
+        return values[rows]
+    # Plain, since a copy of what is mapped into memory is not mapped itself.
+    return np.take(np.asarray(values), rows, axis=0)
 
 
 def offsets_of(lengths: Integers) -> Integers:
@@ -171,12 +174,12 @@ def warn_of_short(n_short: int, n: int, caller: str) -> None:
     if n_short == n:
         raise ValueError(
             f"{caller} expected a trajectory with at least one transition. Got {n} "
-            f"episodes of one row that has no next observation; pass "
+            f"episodes of at most one row, without a next observation; pass "
             f"next_observations."
         )
     warn(
         f"{caller} expected a transition in every episode. Got {n_short} of {n} "
-        f"episodes of one row that has no next observation, which are left out; pass "
-        f"next_observations to keep them.",
+        f"episodes without one, which are left out; pass next_observations to keep "
+        f"those of one row.",
         DroppedRowsWarning,
     )

@@ -14,12 +14,14 @@ from statlearn.sampling._stream import (
     Stream,
     check_batch_size,
     check_ranks,
+    check_shared_seed,
     is_whole,
-    positive_integer,
 )
+from statlearn.utils._validation import positive_integer
 
 Integers = NDArray[np.int64]
 Ahead = tuple[int, Integers, Integers]  # number of the first draw; what was drawn
+Drawn = tuple[Integers, Integers, slice]  # of which only a part is meant
 
 _MOST_AHEAD = 2**20  # draws at once
 
@@ -62,12 +64,7 @@ class TransitionBatches(Stream):
         caller: str,
     ) -> None:
         rank, world_size = check_ranks(rank, world_size, caller)
-        if world_size > 1 and not isinstance(random_state, (int, np.integer)):
-            raise ValueError(
-                f"The 'random_state' of {caller} must be an integer for several "
-                f"processes. Got {random_state!r} and world_size={world_size}; pass "
-                f"one seed to all of them."
-            )
+        check_shared_seed(random_state, world_size, caller)
         self.batch_size = check_batch_size(batch_size, world_size, caller)
         prefetch = positive_integer(
             prefetch, "prefetch", caller, "pass the batches to draw at once"
@@ -88,26 +85,29 @@ class TransitionBatches(Stream):
         return self._table.probabilities()
 
     def _block(self, epoch: int, block: int) -> list[Any]:
-        return self._split(self._draws(epoch, block)[0])
+        rows, _ = self._draws(epoch, block)
+        return [rows[part] for part in self._parts(rows)]
 
     def _draws(self, epoch: int, block: int) -> tuple[Integers, Integers]:
-        """Return rows and trajectories of a block, the share of this process."""
+        """Return what is drawn in a block, as far as it is for this process."""
         first = block * self._block_steps
         last = min(first + self._block_steps, self._n_steps)
-        rows, trajectories = self._table.draw(
+        rows, shares = self._table.draw(
             self._key,
             Lane.DRAW,
             epoch,
             first * self.batch_size,
             last * self.batch_size,
         )
-        share = slice(self._rank, None, self._world_size)
-        return rows[share], trajectories[share]
+        if self._world_size == 1:
+            return rows, shares
+        mine = slice(self._rank, None, self._world_size)
+        return rows[mine].copy(), shares[mine].copy()
 
-    def _split(self, values: Integers) -> list[Integers]:
-        values = np.ascontiguousarray(values)
-        share = self.batch_size // self._world_size
-        return [values[i : i + share] for i in range(0, len(values), share)]
+    def _parts(self, rows: Integers) -> list[slice]:
+        """Return where the batches of a block lie in it."""
+        size = self.batch_size // self._world_size
+        return [slice(i, i + size) for i in range(0, len(rows), size)]
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -118,7 +118,7 @@ class TransitionBatches(Stream):
 
 
 class TransitionDraws(TransitionBatches):
-    """Pairs of transitions and their trajectories, in batches or any number of them.
+    """Transitions and the shares of the table they lie in, in batches or any number.
 
     Batches of the iteration are drawn in blocks; so are draws apart from it, which have
     random numbers of their own in every process. Both are kept for later calls.
@@ -142,13 +142,11 @@ class TransitionDraws(TransitionBatches):
         self._seek(self.epoch_, self.step_)
 
     def _block(self, epoch: int, block: int) -> list[Any]:
-        rows, trajectories = map(self._split, self._draws(epoch, block))
-        return list(zip(rows, trajectories, strict=True))
+        rows, shares = self._draws(epoch, block)
+        return [(rows, shares, part) for part in self._parts(rows)]
 
-    def _next(
-        self, size: int | None, method: str, parameter: str
-    ) -> tuple[Integers, Integers]:
-        """Return rows and trajectories of the next batch, or of draws apart from it."""
+    def _next(self, size: int | None, method: str, parameter: str) -> Drawn:
+        """Return rows, shares, and where in them the next draws are."""
         if size is None or size == self.batch_size // self._world_size:
             for drawn in self._running:
                 return drawn
@@ -157,17 +155,16 @@ class TransitionDraws(TransitionBatches):
         size = positive_integer(
             size, parameter, f"{type(self).__name__}.{method}", "pass the draws"
         )
-        first, rows, trajectories = self._ahead
+        first, rows, shares = self._ahead
         start, stop = self._n_apart, self._n_apart + size
         if start < first or stop > first + len(rows):
             first, ahead = start, size * drawn_ahead(size, self._prefetch)
-            rows, trajectories = self._table.draw(
+            rows, shares = self._table.draw(
                 self._key, Lane.CALL, self._rank, start, start + ahead
             )
-            self._ahead = (first, rows, trajectories)
+            self._ahead = (first, rows, shares)
         self._n_apart = stop
-        part = slice(start - first, stop - first)
-        return rows[part], trajectories[part]
+        return rows, shares, slice(start - first, stop - first)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave what was drawn ahead out of a pickle."""

@@ -12,14 +12,18 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
+from statlearn.offline_rl._checks import check_dataset
 from statlearn.offline_rl._returns import (
     effective_transitions,
     policy_return,
     positive_sided_variance,
+    smallest_number,
     transition_entropy,
 )
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
 from statlearn.utils._sklearn import Interval, fit_context
+from statlearn.utils._tables import facts, number
+from statlearn.utils._validation import closed_share
 from statlearn.weights._worst_case import from_top
 
 Array = NDArray[np.float64]
@@ -43,6 +47,8 @@ class TrajectoryWeighting(BaseEstimator):
         Probability of each single transition of a trajectory.
     trajectory_probability_ : ndarray of shape (n_trajectories,)
         Probability of the trajectory: the above, times its length.
+    max_trajectory_probability_ : float
+        The largest of these.
     lengths_ : ndarray of shape (n_trajectories,)
         Number of transitions of each trajectory.
     returns_ : ndarray of shape (n_trajectories,)
@@ -109,16 +115,12 @@ class TrajectoryWeighting(BaseEstimator):
         ValueError
             For bad parameters, or returns that overflow.
         """
-        if not isinstance(dataset, TrajectoryDataset):
-            raise TypeError(
-                f"{type(self).__name__} expected a TrajectoryDataset. Got "
-                f"{type(dataset).__name__}; make one, for example with "
-                f"TrajectoryDataset.from_arrays."
-            )
+        check_dataset(dataset, type(self).__name__)
         self.returns_ = dataset.returns(self.gamma)
         self.lengths_ = dataset.lengths
         mass = self._masses(dataset, self.returns_)
         self.trajectory_probability_ = self._mixed(mass)
+        self.max_trajectory_probability_ = float(self.trajectory_probability_.max())
         p = self.trajectory_probability_ / self.lengths_
         self.transition_probability_ = p
         self.ess_ = effective_transitions(p, self.lengths_)
@@ -154,6 +156,66 @@ class TrajectoryWeighting(BaseEstimator):
         check_is_fitted(self)
         n = self.lengths_.sum()
         return np.repeat(n * self.transition_probability_, self.lengths_)
+
+    def n_trajectories_holding(self, share: float = 0.9) -> int:
+        """Return how few trajectories have a share of the probability.
+
+        Parameters
+        ----------
+        share : float, default=0.9
+            From 0 to 1.
+
+        Returns
+        -------
+        n : int
+            Number of the likeliest trajectories from which a transition is drawn with
+            at least this probability; at least 1.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no fit.
+        ValueError
+            For a share outside [0, 1].
+        """
+        check_is_fitted(self)
+        caller = f"{type(self).__name__}.n_trajectories_holding"
+        share = closed_share(share, "share", caller, "pass 0.9")
+        return smallest_number(self.trajectory_probability_, share)
+
+    def summary(self) -> str:
+        """Return what the weights leave of the data, and what they promise, as text.
+
+        Returns
+        -------
+        text : str
+            Two columns of numbers.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no fit.
+        """
+        check_is_fitted(self)
+        n = int(self.lengths_.sum())
+        never = int(np.sum(self.trajectory_probability_ == 0.0))
+        pairs = [
+            ("trajectories", str(len(self.lengths_))),
+            ("never drawn", str(never)),
+            ("with 90 % of the draws", str(self.n_trajectories_holding(0.9))),
+            ("largest probability", number(self.max_trajectory_probability_)),
+            ("transitions", str(n)),
+            ("effective transitions", number(self.ess_, 1)),
+            ("entropy", number(self.entropy_)),
+            ("mean return", number(float(self.returns_.mean()))),
+            ("largest return", number(float(self.returns_.max()))),
+            ("return of the policy", number(self.expected_return_)),
+            ("return in a batch", number(self.batch_return_)),
+            ("positive-sided variance", number(self.psv_)),
+        ]
+        if hasattr(self, "alpha_"):
+            pairs.append(("alpha", number(self.alpha_)))
+        return facts(pairs)
 
     def _masses(self, dataset: TrajectoryDataset, returns: Array) -> Array:
         raise NotImplementedError(

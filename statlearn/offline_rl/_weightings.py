@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.exceptions import DegenerateWeightsWarning
 from statlearn.offline_rl._returns import effective_transitions
 from statlearn.offline_rl._tilting import temperature_for, tilted_masses
 from statlearn.offline_rl._values import group_means, initial_values
@@ -20,6 +21,7 @@ from statlearn.offline_rl._weighting_base import (
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
 from statlearn.utils._groups import group_codes
 from statlearn.utils._sklearn import HasMethods, Interval, StrOptions
+from statlearn.utils._warn import warn
 
 Array = NDArray[np.float64]
 
@@ -105,6 +107,8 @@ class ReturnWeighting(_TiltedWeighting):
         Probability of each single transition of a trajectory.
     trajectory_probability_ : ndarray of shape (n_trajectories,)
         Probability of the trajectory: the above, times its length.
+    max_trajectory_probability_ : float
+        The largest of these.
     lengths_ : ndarray of shape (n_trajectories,)
         Number of transitions of each trajectory.
     returns_ : ndarray of shape (n_trajectories,)
@@ -208,7 +212,8 @@ class AdvantageWeighting(_TiltedWeighting):
     groups : array-like of shape (n_trajectories,) or "initial", default=None
         Labels of the start of each trajectory, or "initial" for equal first
         observations. Each group keeps its share of the starts exactly, and the default
-        value is the mean return of the group. For starts that recur.
+        value is the mean return of the group. For starts that recur: if all groups are
+        of one trajectory, weights are equal, which warns.
     normalize : {"minmax", "rank", "zscore"} or None, default="minmax"
         Scale of the advantages in units of which `alpha` is.
     level : {"transition", "trajectory"}, default="transition"
@@ -227,6 +232,8 @@ class AdvantageWeighting(_TiltedWeighting):
         Probability of each single transition of a trajectory.
     trajectory_probability_ : ndarray of shape (n_trajectories,)
         Probability of the trajectory: the above, times its length.
+    max_trajectory_probability_ : float
+        The largest of these.
     lengths_ : ndarray of shape (n_trajectories,)
         Number of transitions of each trajectory.
     returns_ : ndarray of shape (n_trajectories,)
@@ -336,8 +343,9 @@ class AdvantageWeighting(_TiltedWeighting):
             return None
         if isinstance(self.groups, str):
             rows = starts.reshape(len(starts), -1)
-            codes = np.unique(rows, axis=0, return_inverse=True)[1]
-            return codes.reshape(-1)
+            codes = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+            self._warn_of_single(codes)
+            return codes
         _, codes = group_codes(self.groups, type(self).__name__)
         if len(codes) != len(starts):
             raise ValueError(
@@ -345,4 +353,15 @@ class AdvantageWeighting(_TiltedWeighting):
                 f"of {len(starts)} trajectories. Got {len(codes)}; pass labels of this "
                 f"data set, or 'initial'."
             )
+        self._warn_of_single(codes)
         return codes
+
+    def _warn_of_single(self, codes: NDArray[np.intp]) -> None:
+        n = len(codes)
+        if n > 1 and codes.max() == n - 1:
+            warn(
+                f"The 'groups' of {type(self).__name__} must have several trajectories "
+                f"each to weigh them against each other. Got {n} groups of one, so "
+                f"that all weights are equal; pass coarser labels, or None.",
+                DegenerateWeightsWarning,
+            )

@@ -12,9 +12,9 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from statlearn.offline_rl._checks import check_dataset
 from statlearn.offline_rl._learning import (
     WeightedRows,
-    check_dataset,
     discrete_actions,
     draw_classes,
     feature_rows,
@@ -155,7 +155,7 @@ class BehaviorCloning(BaseEstimator):
         ValueError
             For bad parameters, or a classifier and actions that are not discrete.
         """
-        dataset = check_dataset(dataset, type(self).__name__)
+        check_dataset(dataset, type(self).__name__)
         rows, self.weighting_ = weighted_rows(
             dataset,
             self.weighting,
@@ -226,7 +226,8 @@ class BehaviorCloning(BaseEstimator):
         probability : ndarray of shape (n, n_actions)
             Columns as in `classes_`.
         """
-        return self.policy_.predict_proba(self._rows(observations))
+        X = self._rows(observations)
+        return self.policy_.predict_proba(X)
 
     def act(self, observation: Any, rng: Any = None) -> Any:
         """Return an action for one observation.
@@ -241,14 +242,16 @@ class BehaviorCloning(BaseEstimator):
         Returns
         -------
         action : numpy integer or ndarray
-            What the environment takes.
+            What the environment takes: a number if actions are discrete, even if those
+            of the data are in a column.
         """
         seen = np.asarray(observation)[None]
-        if not (self.stochastic and hasattr(self, "predict_proba")):
+        if not is_classifier(self.policy):
             return self.predict(seen)[0]
+        if not (self.stochastic and hasattr(self, "predict_proba")):
+            return self.predict(seen).ravel()[0]
         probability = self.predict_proba(seen)
-        drawn = draw_classes(probability, self.classes_, as_generator(rng))
-        return drawn.reshape(1, *self._action_shape)[0]
+        return draw_classes(probability, self.classes_, as_generator(rng))[0]
 
     def _rows(self, observations: Any) -> NDArray[Any]:
         check_is_fitted(self)

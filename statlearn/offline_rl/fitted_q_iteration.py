@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,8 +16,9 @@ from statlearn.offline_rl._action_values import (
     iterate_values,
     transitions_of,
 )
+from statlearn.offline_rl._checks import check_dataset
 from statlearn.offline_rl._learning import (
-    check_dataset,
+    default_behavior,
     discrete_actions,
     feature_rows,
     fitted_classifier,
@@ -53,8 +53,9 @@ class FittedQIteration(BaseEstimator):
     n_iter : int, default=50
         Number of sweeps, so many steps ahead a value looks.
     behavior : classifier, default=None
-        Predicts the probabilities of actions in the data; extremely randomised trees
-        by default.
+        Predicts the probabilities of actions in the data. By default a logistic
+        regression on scaled observations, or on indicators if each observation is one
+        integer. Pass a flexible one for policies that are not nearly linear.
     weighting : TrajectoryWeighting, default=None
         Weights of the trajectories, for values and behaviour alike.
     n_samples : int, default=None
@@ -62,7 +63,7 @@ class FittedQIteration(BaseEstimator):
         instead of fitting all of them with weights. If an estimator takes no weights,
         as many are drawn as there are transitions with a weight.
     random_state : int, Generator, RandomState or None, default=None
-        Which transitions are drawn, and the default of `behavior`.
+        Which transitions are drawn.
 
     Attributes
     ----------
@@ -184,13 +185,12 @@ class FittedQIteration(BaseEstimator):
             For bad parameters, or actions that are not discrete.
         """
         caller = type(self).__name__
-        dataset = check_dataset(dataset, caller)
+        check_dataset(dataset, caller)
         actions = discrete_actions(dataset, caller)
         generator = as_generator(self.random_state)
         behavior = self.behavior
         if behavior is None:
-            seed = int(generator.integers(2**31))
-            behavior = ExtraTreesClassifier(50, min_samples_leaf=5, random_state=seed)
+            behavior = default_behavior(dataset.observations)
         rows, self.weighting_ = weighted_rows(
             dataset,
             self.weighting,
@@ -279,10 +279,10 @@ class FittedQIteration(BaseEstimator):
 
         Returns
         -------
-        action : numpy integer or ndarray
+        action : numpy integer
             What the environment takes.
         """
-        return self.predict(np.asarray(observation)[None])[0]
+        return self.predict(np.asarray(observation)[None]).ravel()[0]
 
     def _best(self, X: NDArray[Any]) -> NDArray[np.intp]:
         values = action_values(self.regressors_, X)

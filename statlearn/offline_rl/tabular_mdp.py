@@ -13,8 +13,7 @@ from statlearn.offline_rl._counting import Counts, distributions
 from statlearn.offline_rl._weighting_base import TrajectoryWeighting
 from statlearn.offline_rl.tabular_policy import TabularPolicy
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
-from statlearn.sampling._stream import positive_integer
-from statlearn.utils._arrays import real_number
+from statlearn.utils._validation import closed_share, positive_integer
 
 Array = NDArray[np.float64]
 
@@ -176,7 +175,12 @@ class TabularMDP:
         ValueError
             If states or actions are no such numbers.
         """
-        share = _share(policy_constraint)
+        share = closed_share(
+            policy_constraint,
+            "policy_constraint",
+            "TabularMDP.from_dataset",
+            "pass 0 to allow every action that was taken",
+        )
         counts = Counts.of(dataset, weighting, n_states, n_actions)
         taken = counts.by_action()
         largest = taken.max(axis=1, keepdims=True)
@@ -310,14 +314,3 @@ class TabularMDP:
                 break
             reached = further
         return reached
-
-
-def _share(policy_constraint: Any) -> float:
-    caller = "TabularMDP.from_dataset"
-    value = real_number(policy_constraint, "policy_constraint", caller)
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(
-            f"The 'policy_constraint' of {caller} must lie in [0, 1]. Got {value}; "
-            f"pass 0 to allow every action that was taken."
-        )
-    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.offline_rl import _mixing, _readers, _storage, _writers
-from statlearn.offline_rl._checks import check_discount, checked_fields
+from statlearn.offline_rl._checks import check_dataset, check_discount, checked_fields
 from statlearn.offline_rl._recorded import Recorded
 from statlearn.offline_rl._returns import discounted_returns
 from statlearn.offline_rl._segmentation import rows_at
 from statlearn.offline_rl._trajectory import Trajectory
 from statlearn.utils._rng import as_generator
+from statlearn.utils._validation import is_integer
 
 Array = NDArray[np.float64]
+
+_OBSERVATIONS = ("observations", "next_observations")  # which may have NaN
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -59,7 +62,7 @@ class TrajectoryDataset(Recorded):
     ``len(dataset)`` is the number of trajectories, ``dataset[i]`` one of them, without
     a copy. Methods that choose trajectories return views where those are adjacent.
 
-    Two data sets are equal if all arrays are.
+    Two data sets are equal if all arrays are, NaN in observations included.
 
     Examples
     --------
@@ -172,10 +175,10 @@ class TrajectoryDataset(Recorded):
 
     def __getitem__(self, index: int) -> Trajectory:
         n = self.n_trajectories
-        if not -n <= index < n:
+        if not (is_integer(index) and -n <= index < n):
             raise IndexError(
                 f"A TrajectoryDataset of {n} trajectories takes an index from {-n} to "
-                f"{n - 1}. Got {index}; use subset for several of them."
+                f"{n - 1}. Got {index!r}; use subset for several of them."
             )
         index = index % n
         rows = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
@@ -198,7 +201,10 @@ class TrajectoryDataset(Recorded):
         mine, theirs = self._fields(), other._fields()
         # Short arrays first, which are enough to tell most data sets apart.
         names = sorted(mine, key=lambda name: mine[name].size)
-        return all(np.array_equal(mine[name], theirs[name]) for name in names)
+        return all(
+            np.array_equal(mine[name], theirs[name], equal_nan=name in _OBSERVATIONS)
+            for name in names
+        )
 
     def __repr__(self) -> str:
         arrays = ", ".join(
@@ -224,12 +230,12 @@ class TrajectoryDataset(Recorded):
     # -- several of them ---------------------------------------------------------
 
     @classmethod
-    def concatenate(cls, datasets: Sequence[TrajectoryDataset]) -> TrajectoryDataset:
+    def concatenate(cls, datasets: Iterable[TrajectoryDataset]) -> TrajectoryDataset:
         """Join data sets.
 
         Parameters
         ----------
-        datasets : sequence of TrajectoryDataset
+        datasets : iterable of TrajectoryDataset
             With observations and actions of the same shapes.
 
         Returns
@@ -239,15 +245,20 @@ class TrajectoryDataset(Recorded):
 
         Raises
         ------
+        TypeError
+            If one of them is something else.
         ValueError
             For no data set, other shapes, or discrete next to continuous actions.
         """
-        if len(datasets) == 0:
+        parts = list(datasets)
+        if not parts:
             raise ValueError(
                 "TrajectoryDataset.concatenate expected at least one data set. Got "
                 "none; pass a list of them."
             )
-        return cls(**_mixing.concatenate([part._fields() for part in datasets]))
+        for part in parts:
+            check_dataset(part, "TrajectoryDataset.concatenate")
+        return cls(**_mixing.concatenate([part._fields() for part in parts]))
 
     @classmethod
     def mix(
@@ -286,9 +297,13 @@ class TrajectoryDataset(Recorded):
 
         Raises
         ------
+        TypeError
+            If `good` or `bad` is something else.
         ValueError
             For a ratio outside [0, 1], a bad size, or data sets that do not fit.
         """
+        for source in (good, bad):
+            check_dataset(source, "TrajectoryDataset.mix")
         drawn = _mixing.mixture(
             good.lengths, bad.lengths, ratio, size, as_generator(random_state)
         )

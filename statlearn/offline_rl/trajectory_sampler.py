@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.offline_rl import _d3rlpy, _sb3
-from statlearn.offline_rl._checks import check_discount
+from statlearn.offline_rl._checks import check_dataset, check_discount
 from statlearn.offline_rl._sequences import sequences
 from statlearn.offline_rl._trajectory_table import TrajectoryTable, transition_weights
 from statlearn.offline_rl._transition_rows import (
@@ -22,7 +22,7 @@ from statlearn.offline_rl._transition_rows import (
 )
 from statlearn.offline_rl._transition_stream import TransitionBatches, TransitionDraws
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
-from statlearn.sampling._stream import positive_integer
+from statlearn.utils._validation import positive_integer
 
 Integers = NDArray[np.int64]
 
@@ -95,9 +95,10 @@ class TrajectorySampler(TransitionDraws):
     -----
     With a weight :math:`w_i` of each of the :math:`T_i` transitions of trajectory i, a
     transition of it is drawn with probability :math:`w_i / \sum_j T_j w_j`,
-    independently and with replacement. The trajectory is drawn by :math:`T_i w_i`, then
-    the transition evenly; weights of zero are never drawn. With ``pad=False``,
-    :math:`T_i` counts the possible starts of a sequence.
+    independently and with replacement; those of weight zero never. One uniform double
+    makes a draw, by an alias table over :math:`T_i w_i`; its chances are within
+    :math:`2^{-50} n` of these, as those of cumulative sums over all n transitions are.
+    With ``pad=False``, :math:`T_i` counts the possible starts of a sequence.
 
     A batch is a dict of arrays with one row for each draw, or of shape
     (batch_size, sequence_length, ...):
@@ -115,8 +116,8 @@ class TrajectorySampler(TransitionDraws):
     A reward that was recorded without a next observation counts in returns, but is not
     in any batch.
 
-    O(1) on average for a draw, whatever the number of transitions, and O(N) to set up,
-    50 bytes a trajectory. Packed fields take the memory of the data set once more, or
+    O(1) for a draw, whatever the number of transitions, and O(N log N) to set up, 80
+    bytes a trajectory. Packed fields take the memory of the data set once more, or
     half of it if it is in float64, and O(n) time. Draws are those of a counter
     (Philox): the state is a few numbers, and any batch can be taken up again.
 
@@ -167,12 +168,7 @@ class TrajectorySampler(TransitionDraws):
         world_size: int = 1,
     ) -> None:
         name = type(self).__name__
-        if not isinstance(dataset, TrajectoryDataset):
-            raise TypeError(
-                f"The 'dataset' of {name} must be a TrajectoryDataset. Got "
-                f"{type(dataset).__name__}; make one, for example with "
-                f"TrajectoryDataset.from_arrays."
-            )
+        check_dataset(dataset, name)
         if sequence_length is not None:
             positive_integer(
                 sequence_length,
@@ -225,7 +221,7 @@ class TrajectorySampler(TransitionDraws):
         ValueError
             For a size below one.
         """
-        return self._gathered(*self._next(batch_size, "sample", "batch_size"))
+        return self._batch(*self._next(batch_size, "sample", "batch_size"))
 
     def sample_indices(self, m: int | None = None) -> Integers:
         """Draw transitions, without their data.
@@ -245,7 +241,8 @@ class TrajectorySampler(TransitionDraws):
         ValueError
             For a number below one.
         """
-        return self._next(m, "sample_indices", "m")[0]
+        rows, _, part = self._next(m, "sample_indices", "m")
+        return rows[part]
 
     def gather(self, indices: Any) -> Batch:
         """Return transitions, or sequences that start with them, by their rows.
@@ -308,7 +305,7 @@ class TrajectorySampler(TransitionDraws):
 
         At its end, start the next epoch.
         """
-        return (self._gathered(*drawn) for drawn in super().__iter__())
+        return (self._batch(*drawn) for drawn in super().__iter__())
 
     def __getitem__(self, indices: Any) -> Batch:
         """Return transitions by their rows, as a loader of PyTorch asks for them."""
@@ -427,6 +424,9 @@ class TrajectorySampler(TransitionDraws):
         table = TrajectoryTable(self.dataset.offsets, weights, reserved, name)
         self._weights = table.weights.astype(self._dtype or np.float64)
         return table
+
+    def _batch(self, rows: Integers, shares: Integers, part: slice) -> Batch:
+        return self._gathered(rows[part], self._table.owners(shares[part]))
 
     def _gathered(self, rows: Integers, trajectories: Integers) -> Batch:
         if self.sequence_length is None:

@@ -17,9 +17,9 @@ from statlearn.sampling._stream import (
     check_batch_size,
     check_max_epochs,
     check_ranks,
-    positive_integer,
 )
 from statlearn.schedules import Schedule, StepCooldown
+from statlearn.utils._validation import positive_integer
 from statlearn.utils._warn import warn
 from statlearn.weights._groups import tempered_share
 

@@ -24,8 +24,8 @@ from statlearn.sampling._stream import (
     check_max_epochs,
     check_ranks,
     is_whole,
-    positive_integer,
 )
+from statlearn.utils._validation import positive_integer
 from statlearn.utils._warn import warn
 
 Array = NDArray[np.float64]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from numbers import Integral
 from operator import length_hint
 from typing import Any
 
 from statlearn.sampling._counter import stream_key
 from statlearn.utils._arrays import real_number
+from statlearn.utils._validation import is_integer, positive_integer
 
 _LAST_WORD = 2**64 - 1  # of the counter that random numbers are made from
 
@@ -230,8 +230,7 @@ def _short(value: Any) -> str:
 
 def is_whole(value: Any, most: int | None = None) -> bool:
     """Tell whether a value is an integer from 0 to the most that is allowed."""
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    return whole and value >= 0 and (most is None or value <= most)
+    return is_integer(value) and value >= 0 and (most is None or value <= most)
 
 
 def check_max_epochs(max_epochs: Any, caller: str) -> float | None:
@@ -247,16 +246,6 @@ def check_max_epochs(max_epochs: Any, caller: str) -> float | None:
     )
 
 
-def positive_integer(value: Any, name: str, caller: str, hint: str) -> int:
-    """Return a count of at least one, or say what it should be."""
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if whole and value >= 1:
-        return int(value)
-    raise (ValueError if whole else TypeError)(
-        f"The '{name}' of {caller} must be an integer >= 1. Got {value!r}; {hint}."
-    )
-
-
 def check_ranks(rank: Any, world_size: Any, caller: str) -> tuple[int, int]:
     """Return the number of this process and of all processes."""
     world_size = positive_integer(
@@ -268,6 +257,15 @@ def check_ranks(rank: Any, world_size: Any, caller: str) -> tuple[int, int]:
             f"{world_size - 1}. Got {rank!r}; pass the number of this process."
         )
     return int(rank), world_size
+
+
+def check_shared_seed(random_state: Any, world_size: int, caller: str) -> None:
+    """Refuse a seed that several processes cannot have in common."""
+    if world_size > 1 and not is_integer(random_state):
+        raise ValueError(
+            f"The 'random_state' of {caller} must be an integer when world_size > 1. "
+            f"Got {random_state!r}; pass the same number in all processes."
+        )
 
 
 def check_batch_size(batch_size: Any, world_size: int, caller: str) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.utils._arrays import to_float64
+from statlearn.utils._validation import weight_problem
 
 Array = NDArray[np.float64]
 
@@ -104,15 +105,7 @@ def _index(cumulative: Array) -> NDArray[Any]:
 
 def _checked(weights: Any, caller: str) -> Array:
     values, _ = to_float64(weights)
-    problem = None
-    if values.ndim != 1 or values.size == 0:
-        problem = f"shape {values.shape}"
-    elif not (np.isfinite(values.min()) and np.isfinite(values.max())):
-        problem = f"NaN or infinity, first in row {np.argmin(np.isfinite(values))}"
-    elif values.min() < 0.0:
-        problem = f"{values.min()} in row {np.argmin(values)}"
-    elif not values.any():
-        problem = "zeros only"
+    problem = weight_problem(values)
     if problem:
         raise ValueError(
             f"The 'weights' of {caller} must be finite numbers >= 0 of shape (n,), not "

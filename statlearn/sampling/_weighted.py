@@ -14,10 +14,11 @@ from statlearn.sampling._stream import (
     Stream,
     check_batch_size,
     check_ranks,
+    check_shared_seed,
     is_whole,
-    positive_integer,
 )
 from statlearn.sampling._table import CumulativeTable
+from statlearn.utils._validation import positive_integer
 
 _CHUNK = 2**16  # draws that share one generator
 
@@ -96,11 +97,7 @@ class WeightedSampler(Stream):
     ) -> None:
         name = type(self).__name__
         rank, world_size = check_ranks(rank, world_size, name)
-        if world_size > 1 and not isinstance(random_state, (int, np.integer)):
-            raise ValueError(
-                f"The 'random_state' of {name} must be an integer when world_size > 1. "
-                f"Got {random_state!r}; pass the same number in all processes."
-            )
+        check_shared_seed(random_state, world_size, name)
         self._table = CumulativeTable(weights, name)
         if n_samples is None:
             n_samples = len(self._table.cumulative)

@@ -6,6 +6,7 @@ turns an ordered categorical into objects and thereby sorts its categories by al
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from statlearn.exceptions import EmptyClassWarning, LabelOrderWarning
 
-from ._arrays import is_tensor, to_float64
+from ._arrays import is_tensor, real_number, to_float64
 from ._sklearn import check_sample_weight
 from ._warn import warn
 
@@ -155,6 +156,49 @@ def as_numbers(values: Any) -> NDArray[np.float64]:
 
 def _has_words(array: NDArray[Any]) -> bool:
     return any(isinstance(value, (str, bytes)) for value in array.flat)
+
+
+def is_integer(value: Any) -> bool:
+    """Tell whether a value is an integer, which True and False are not here."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def positive_integer(value: Any, name: str, caller: str, hint: str) -> int:
+    """Return a count of at least one, or say what it should be."""
+    if is_integer(value) and value >= 1:
+        return int(value)
+    raise (ValueError if is_integer(value) else TypeError)(
+        f"The '{name}' of {caller} must be an integer >= 1. Got {value!r}; {hint}."
+    )
+
+
+def closed_share(value: Any, name: str, caller: str, hint: str) -> float:
+    """Return a number from 0 to 1 as a float, or say that it should be one."""
+    number = real_number(value, name, caller)
+    if 0.0 <= number <= 1.0:
+        return number
+    raise ValueError(
+        f"The '{name}' of {caller} must lie in [0, 1]. Got {number}; {hint}."
+    )
+
+
+def weight_problem(values: NDArray[np.float64], *shapes: tuple[int, ...]) -> str | None:
+    """Return what keeps numbers from being weights, None if nothing does.
+
+    Parameters
+    ----------
+    values : array
+    *shapes : tuple of int
+        Shapes that will do; by default any number of rows but none.
+    """
+    if values.shape not in shapes if shapes else values.ndim != 1 or not values.size:
+        return f"shape {values.shape}"
+    # Extremes show NaN and infinity without a mask of all rows.
+    if not (np.isfinite(values.min()) and np.isfinite(values.max())):
+        return f"NaN or infinity, first at {np.argmin(np.isfinite(values))}"
+    if values.min() < 0.0:
+        return f"{values.min()} at {np.argmin(values)}"
+    return None if values.any() else "zeros only"
 
 
 def read_sample_weight(sample_weight: Any, X: Any, caller: str) -> NDArray[np.float64]:

@@ -1,4 +1,8 @@
-"""Batches of transitions by weight, against tables and other libraries' buffers."""
+"""Batches of transitions by weight, against tables and other libraries' buffers.
+
+Buffers of other libraries take part where these are installed, which `make test-rl`
+does: ``.venv-rl/bin/python tests/benchmarks/bench_trajectory_sampler.py``.
+"""
 
 from __future__ import annotations
 
@@ -51,30 +55,30 @@ def draw_indices() -> list[bool]:
     sums = np.cumsum(chances)
     rng = np.random.default_rng(SEED)
     sampler = TrajectorySampler(dataset, weights, random_state=SEED)
-    batches = 320
+    # As many batches as take about as long, so that a slow moment of the machine counts
+    # the same for all.
+    contestants = {
+        "sampler": (4000, sampler.sample_indices),
+        "sampler, other sizes": (4000, lambda: sampler.sample_indices(BATCH - 1)),
+        "cumsum once, searchsorted": (
+            320,
+            lambda: np.searchsorted(sums, rng.random(BATCH)),
+        ),
+        "Generator.choice": (5, lambda: rng.choice(n, BATCH, p=chances)),
+    }
     result = race(
         "Indices of weighted transitions",
-        {
-            "sampler": lambda: [sampler.sample_indices() for _ in range(batches)],
-            "sampler, other sizes": lambda: [
-                sampler.sample_indices(BATCH - 1) for _ in range(batches)
-            ],
-            "cumsum once, searchsorted": lambda: [
-                np.searchsorted(sums, rng.random(BATCH)) for _ in range(batches)
-            ],
-            "Generator.choice, 5 batches": lambda: [
-                rng.choice(n, BATCH, p=chances) for _ in range(5)
-            ],
-        },
-        size=f"{batches} batches of {BATCH}; 1e6 transitions, 1e4 trajectories",
+        {name: repeated(draw, k) for name, (k, draw) in contestants.items()},
+        size=f"{', '.join(str(k) for k, _ in contestants.values())} batches of "
+        f"{BATCH}; 1e6 transitions, 1e4 trajectories",
         repeats=21,
     )
-    chosen = result.ratio("Generator.choice, 5 batches", "sampler", "cpu")
-    searched = result.ratio("cumsum once, searchsorted", "sampler", "cpu")
-    return [
-        bar("Generator.choice / sampler", chosen * batches / 5, at_least=500),
-        bar("cumsum once, searchsorted / sampler", searched, at_least=8),
-    ]
+    bars = []
+    for peer, limit in (("Generator.choice", 500), ("cumsum once, searchsorted", 8)):
+        per_batch = contestants["sampler"][0] / contestants[peer][0]
+        ratio = per_batch * result.ratio(peer, "sampler", "cpu")
+        bars.append(bar(f"{peer} / sampler, a batch", ratio, at_least=limit))
+    return bars
 
 
 def more_transitions() -> list[bool]:
@@ -90,14 +94,14 @@ def more_transitions() -> list[bool]:
             dataset, weights_of(dataset), random_state=SEED, pack=False
         )
 
-    def draws(sampler):
-        return lambda: [sampler.sample_indices() for _ in range(320)]
-
     result = race(
         "Indices, by number of transitions",
-        {label: draws(sampler) for label, sampler in samplers.items()},
-        size=f"320 batches of {BATCH}",
-        repeats=41,
+        {
+            label: repeated(sampler.sample_indices, 4000)
+            for label, sampler in samplers.items()
+        },
+        size=f"4000 batches of {BATCH}",
+        repeats=21,
     )
     small, large, more = samplers
     share = result.ratio(more, small, "cpu")
@@ -156,8 +160,8 @@ def with_data() -> list[bool]:
     return bars
 
 
-def repeated(sample):
-    return lambda: [sample() for _ in range(20)]
+def repeated(sample, n_batches=20):
+    return lambda: [sample() for _ in range(n_batches)]
 
 
 def indexed(dataset, rows):

@@ -12,10 +12,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from statlearn.offline_rl import (
     BehaviorCloning,
+    FittedQIteration,
     LinearReturnWeighting,
     ReturnWeighting,
     TopFraction,
@@ -168,7 +169,15 @@ def test_actions_in_a_column_keep_their_shape():
     data = bandit([[0], [1], [1]], np.zeros(3), [[0.0], [1.0], [2.0]])
     model = BehaviorCloning(DecisionTreeClassifier()).fit(data)
     assert_array_equal(model.predict([[0.0], [2.0]]), [[0], [1]])
-    assert model.act([0.0], 0).shape == (1,)
+    # An environment with discrete actions takes a number.
+    assert model.act([0.0], 0).shape == ()
+    for other in (
+        BehaviorCloning(DecisionTreeClassifier(), stochastic=False),
+        FittedQIteration(DecisionTreeRegressor(), n_iter=1),
+    ):
+        assert other.fit(data).act([2.0]) == 1
+        assert other.act([2.0]).shape == ()
+        assert other.predict([[2.0]]).shape == (1, 1)
 
 
 def test_inputs_stay_as_they_were():
@@ -187,7 +196,7 @@ def test_weighting_is_searched_like_any_parameter():
 
 # --------------------------------------------------------------------------- refusals
 def test_data_of_another_kind_is_refused():
-    with pytest.raises(TypeError, match=r"must be a TrajectoryDataset. Got list"):
+    with pytest.raises(TypeError, match=r"expected a TrajectoryDataset\. Got list"):
         BehaviorCloning(LogisticRegression()).fit([1, 2])
 
 
@@ -198,8 +207,12 @@ def test_continuous_actions_are_refused_for_a_classifier():
 
 
 def test_unfitted_policy_does_not_predict():
+    model = BehaviorCloning(LogisticRegression())
+    for method in ("predict", "predict_proba"):
+        with pytest.raises(NotFittedError):
+            getattr(model, method)([[0.0]])
     with pytest.raises(NotFittedError):
-        BehaviorCloning(LogisticRegression()).predict([[0.0]])
+        model.act([0.0])
 
 
 @pytest.mark.parametrize("seen", [[0.0, 1.0], [[0.0, 1.0]], 3.0], ids=str)

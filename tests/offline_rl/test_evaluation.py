@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -22,6 +24,7 @@ from statlearn.offline_rl import (
     estimate_value,
 )
 from statlearn.offline_rl._importance import cumulative_log_ratio
+from statlearn.offline_rl._learning import default_behavior
 from trajectory_cases import dataset_of
 
 SAMPLING = ["is", "wis", "pdis", "wpdis"]
@@ -309,14 +312,29 @@ def test_cloned_behavior_is_that_of_a_clone():
 
 
 def test_behavior_is_a_logistic_regression_by_default():
-    walk = Walk()
     data = recorded(100)
-    found = estimate_value(data, walk.policy, n_bootstraps=0).value
+    data = replace(
+        data,
+        observations=data.observations[:, None] * 7.0,
+        next_observations=data.next_observations[:, None] * 7.0,
+    )
+    target = np.full(data.n_transitions, 0.5)
+    found = estimate_value(data, target, n_bootstraps=0).value
     scaled = (data.observations - data.observations.mean()) / data.observations.std()
-    model = LogisticRegression().fit(scaled[:, None], data.actions)
-    law = model.predict_proba(scaled[:, None])[np.arange(len(scaled)), data.actions]
-    peer = estimate_value(data, walk.policy, behavior=law, n_bootstraps=0).value
+    model = LogisticRegression().fit(scaled, data.actions)
+    law = model.predict_proba(scaled)[np.arange(len(scaled)), data.actions]
+    peer = estimate_value(data, target, behavior=law, n_bootstraps=0).value
     assert found == pytest.approx(peer, rel=1e-10)
+
+
+def test_behavior_in_numbered_states_is_that_of_each_state_by_default():
+    """Shares of actions that are not monotone in the number of the state."""
+    data = recorded(1500)
+    state, action = data.observations, data.actions
+    share = np.bincount(state, action) / np.bincount(state)
+    model = BehaviorCloning(default_behavior(state)).fit(data)
+    found = model.predict_proba(np.arange(3))[:, 1]
+    assert_allclose(found, share, atol=0.01)
 
 
 def test_action_that_the_policy_does_not_know_has_no_probability():
@@ -387,9 +405,12 @@ def test_policy_of_unseen_actions_has_no_fitted_value():
         ({"coverage": 1.0}, "'coverage' of estimate_value"),
         ({"n_iter": 0}, "'n_iter' of estimate_value"),
         ({"n_bootstraps": -1}, "'n_bootstraps' of estimate_value"),
-        ({"behavior": np.ones(3)}, "'behavior' of estimate_value, as an array"),
+        ({"behavior": np.ones(3)}, r"'behavior' of estimate_value, .*Got shape \(3,\)"),
+        ({"behavior": [1, 1, -1, 1]}, r"'behavior' of estimate_value, .*Got -1.0 at 2"),
+        ({"behavior": [1, np.nan, 1, 1]}, r"'behavior' .*Got NaN or inf.* at 1"),
+        ({"behavior": np.zeros(3)}, r"'behavior' .*Got shape \(3,\)"),
     ],
-    ids=["method", "gamma", "coverage", "n_iter", "n_bootstraps", "behavior"],
+    ids=["method", "gamma", "coverage", "n_iter", "n_bootstraps", *"abcd"],
 )
 def test_bad_options_are_refused(options, match):
     with pytest.raises(ValueError, match=match):
@@ -401,5 +422,7 @@ def test_policy_of_another_kind_is_refused():
         estimate_value(pair(), 3.0)
     with pytest.raises(ValueError, match="probabilities that add up to one"):
         estimate_value(pair(), lambda seen: np.ones((len(seen), 2)))
-    with pytest.raises(TypeError, match="must be a TrajectoryDataset"):
+    with pytest.raises(NotFittedError):
+        estimate_value(pair(), BehaviorCloning(LogisticRegression()))
+    with pytest.raises(TypeError, match="estimate_value expected a TrajectoryDataset"):
         estimate_value([1], np.ones(1))

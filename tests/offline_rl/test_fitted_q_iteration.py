@@ -151,6 +151,41 @@ def test_fits_repeat_with_the_seed():
     assert_array_equal(*values)
 
 
+@pytest.mark.parametrize("numbered", [True, False], ids=["numbered", "continuous"])
+def test_behavior_is_linear_by_default_and_separate_for_numbered_states(numbered):
+    """Action 1 only in the middle one of three states, which no line can tell."""
+    state = np.tile([0, 1, 2], 300)
+    data = TrajectoryDataset.from_arrays(
+        state if numbered else state[:, None] * 1e4,
+        (state == 1).astype(int),
+        np.zeros(900),
+        np.ones(900, bool),
+    )
+    model = FittedQIteration(TREE, n_iter=1).fit(data)
+    kinds = [type(step).__name__ for _, step in model.behavior_.steps]
+    scaler = "OneHotEncoder" if numbered else "StandardScaler"
+    assert kinds == [scaler, "LogisticRegression"]
+    share = model.behavior_.predict_proba(data.observations.reshape(-1, 1)[:3])[:, 1]
+    assert_allclose(share, [0, 1, 0] if numbered else 1 / 3, atol=0.02)
+
+
+def test_default_behavior_keeps_a_rare_expert_sharp():
+    """An action is excluded on the wrong side of the border that the expert draws."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 4)) * [1.0, 0.1, 10.0, 1.0]
+    side = X @ [3.0, 10.0, 0.05, 1.0]
+    actions = (side > 0).astype(int)
+    data = TrajectoryDataset.from_arrays(
+        X, actions, np.zeros(4000), np.ones(4000, bool)
+    )
+    model = FittedQIteration(TREE, n_iter=1).fit(data)
+    clear = np.abs(side) > 0.5
+    other = np.eye(2)[1 - actions].astype(bool)
+    allowed = model._allowed(X)[clear]
+    assert allowed[~other[clear]].all()
+    assert allowed[other[clear]].mean() < 0.01
+
+
 def test_continuous_actions_are_refused():
     data = TrajectoryDataset.from_arrays([[0.0]], [0.5], [1.0], [True])
     with pytest.raises(ValueError, match="expected discrete actions"):

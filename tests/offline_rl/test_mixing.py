@@ -49,6 +49,9 @@ def test_filter_takes_a_mask_or_a_function():
         (lambda d: d.filter(lambda part: False), "at least one trajectory. Got none"),
         (lambda d: d.split(1.0), "must leave a trajectory on each side"),
         (lambda d: d.split(4), "must leave a trajectory on each side"),
+        (lambda d: d.split(True), "must leave a trajectory on each side"),
+        (lambda d: d.split(np.nan), "must leave a trajectory on each side"),
+        (lambda d: d.subset(2), "Got int64 of shape"),
         (lambda d: d.split(0), "must leave a trajectory on each side"),
         (lambda d: d.subset([0]).split(0.5), "must leave a trajectory on each side"),
         (lambda d: d.concatenate([]), "at least one data set. Got none"),
@@ -56,10 +59,25 @@ def test_filter_takes_a_mask_or_a_function():
         (lambda d: d.mix(d, d, 0.5, size=0), "The 'size' of .*>= 1"),
         (lambda d: d.concatenate([d, with_returns([1.0])]), "one shape and kind"),
     ],
-    ids=range(14),
+    ids=range(17),
 )
 def test_bad_choice_is_refused(act, message):
     with pytest.raises(ValueError, match=message):
+        act(four())
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda d: d.concatenate([d, "three"]),
+        lambda d: d.concatenate(d),
+        lambda d: d.mix(d, [1.0], 0.5),
+        lambda d: d.mix(None, d, 0.5),
+    ],
+    ids=["word", "trajectory", "list", "none"],
+)
+def test_what_is_no_data_set_is_refused(act):
+    with pytest.raises(TypeError, match=r"expected a TrajectoryDataset\. Got .*; make"):
         act(four())
 
 

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from statlearn.exceptions import DroppedRowsWarning
 from statlearn.offline_rl import TrajectoryDataset
+from stub_tensor import Tensor
 from trajectory_cases import REWARDS, dataset_of, four
 
 
@@ -40,6 +41,23 @@ def test_mapped_arrays_stay_mapped(mapped):
             values = getattr(part, name)
             assert isinstance(values, np.memmap)
             assert np.shares_memory(values, mapped[name])
+
+
+def test_observations_that_follow_are_copied_and_others_stay_mapped(mapped):
+    names = ("observations", "actions", "rewards", "terminals")
+    record = {name: mapped[name] for name in names}
+    dataset = TrajectoryDataset.from_d4rl(record)
+    for name in ("observations", "actions", "rewards"):
+        assert np.shares_memory(getattr(dataset, name), mapped[name])
+    assert type(dataset.next_observations) is np.ndarray
+
+
+def test_copies_of_mapped_rows_are_not_taken_for_mapped_ones(mapped):
+    mapped = {k: v for k, v in mapped.items() if k != "next_observations"}
+    dataset = TrajectoryDataset.from_d4rl(mapped)
+    assert dataset.n_transitions == 5
+    for values in (dataset.observations, dataset.next_observations):
+        assert type(values) is np.ndarray
 
 
 # ---------------------------------------------------------------------------- D4RL
@@ -131,6 +149,62 @@ def test_truncated_episode_of_d3rlpy_has_one_transition_less():
     assert_array_equal(dataset.returns(), [6.0, 6.0])
     assert_array_equal(dataset.tail_rewards, [0.0, 2.0])
     assert_array_equal(dataset.truncations, [0, 0, 0, 0, 1])
+
+
+@pytest.mark.parametrize("name", ["terminations", "terminated"])
+def test_end_of_an_episode_is_told_by_row_or_once(name):
+    for value in ([0, 0, 1], np.array([0, 0, 1], bool), True, np.True_):
+        dataset = TrajectoryDataset.from_episodes([episode(3, 1, **{name: value})])
+        assert_array_equal(dataset.terminations, [0, 0, 1])
+    with pytest.raises(ValueError, match=f"The '{name}' of episode 0 .* True or False"):
+        TrajectoryDataset.from_episodes([episode(3, 1, **{name: [0, 0, 2]})])
+
+
+def test_reward_after_the_end_needs_the_final_observation():
+    part = episode(2, 1, terminated=False, tail_reward=5.0)
+    dataset = TrajectoryDataset.from_episodes([part])
+    assert_array_equal(dataset.returns(), [9.0])
+    assert_array_equal(dataset.returns(0.5), [2.0 + 1.0 + 1.25])
+    with pytest.raises(ValueError, match=r"'tail_reward' in episode 0 .* Got 5.0"):
+        TrajectoryDataset.from_episodes(
+            [episode(2, 0, terminated=False, tail_reward=5.0)]
+        )
+
+
+def test_what_is_no_list_of_episodes_is_refused():
+    for given, kind in ((episode(3, 1, terminated=True), "dict"), (3, "int")):
+        with pytest.raises(TypeError, match=rf"list of episodes. Got {kind}; pass \["):
+            TrajectoryDataset.from_episodes(given)
+
+
+@pytest.mark.parametrize(
+    "observations",
+    [{"a": np.zeros((3, 1))}, [[0.0], [1.0, 2.0], [3.0]], [{"a": 1}] * 3, [None] * 3],
+    ids=["dict", "ragged", "dicts", "nothing"],
+)
+def test_observations_that_are_no_array_of_numbers_are_refused(observations):
+    match = "The 'observations' of .* must be an array of numbers"
+    with pytest.raises(ValueError, match=match):
+        TrajectoryDataset.from_arrays(observations, [0] * 3, [0.0] * 3, [0, 0, 1])
+    part = episode(2, 1, terminated=True, observations=observations)
+    with pytest.raises(ValueError, match=f"{match}.*gymnasium.spaces.flatten"):
+        TrajectoryDataset.from_episodes([part])
+
+
+def test_observation_without_rows_is_refused():
+    with pytest.raises(ValueError, match="must have a row for each step"):
+        TrajectoryDataset.from_episodes([episode(3, 1, terminated=1, observations=3.0)])
+
+
+def test_frames_and_tensors_are_read():
+    pandas = pytest.importorskip("pandas")
+    ends = np.array([False, False, True])
+    arrays = (np.eye(3, dtype=np.float32), np.arange(3), np.ones(3), ends)
+    expected = TrajectoryDataset.from_arrays(*arrays)
+    columns = [pandas.Series(values) for values in arrays[1:]]
+    frame = pandas.DataFrame(arrays[0])
+    assert TrajectoryDataset.from_arrays(frame, *columns) == expected
+    assert TrajectoryDataset.from_arrays(*map(Tensor, arrays)) == expected
 
 
 def test_next_observations_of_an_episode_are_taken():

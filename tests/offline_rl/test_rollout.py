@@ -111,6 +111,33 @@ def test_parts_of_an_observation_are_flattened_for_the_policy_too():
 
 
 @pytest.mark.parametrize(
+    ("space", "action"),
+    [
+        (gymnasium.spaces.Discrete(2), [1]),
+        (gymnasium.spaces.Discrete(2), np.array([[1]])),
+        (gymnasium.spaces.MultiDiscrete([2]), 1),
+        (gymnasium.spaces.Box(0, 1, (1,)), np.float64(1.0)),
+    ],
+    ids=["list", "table", "number", "column"],
+)
+def test_actions_reach_the_environment_in_its_shape(space, action):
+    env = Counter()
+    env.action_space = space
+    taken, step = [], env.step
+    env.step = lambda value: taken.append(value) or step(value)
+    dataset = rollout(env, lambda observation: action, n_episodes=1, seed=0)
+    assert np.shape(taken[0]) == space.shape
+    assert dataset.actions.shape == (1, *space.shape)
+    if space.shape == ():
+        assert {taken[0]: "a key of a table"}[1]
+
+
+def test_action_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"actions of shape \(\). Got shape \(2,\)"):
+        rollout(Counter(), lambda observation: [0, 1], n_episodes=1)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({}, "expected n_episodes or n_steps. Got neither"),

@@ -113,7 +113,7 @@ def test_record_without_an_end_is_refused_unless_kept():
 
 # ------------------------------------------------------------------ episodes of one
 def test_episode_of_one_row_without_next_observation_is_counted_out():
-    with pytest.warns(DroppedRowsWarning, match="Got 1 of 2 episodes of one row"):
+    with pytest.warns(DroppedRowsWarning, match="Got 1 of 2 episodes without one"):
         dataset = from_arrays(**record([0, 0, 1], [1, 0, 0]))
     assert_array_equal(dataset.actions, [1, 2])
     with pytest.raises(ValueError, match="a trajectory with at least one transition"):
@@ -165,10 +165,11 @@ def test_row_that_is_no_reset_is_refused(wrong):
         from_arrays(**arrays, autoreset_rows=True)
 
 
-def test_vector_environment_gives_whole_episodes():
-    env = gymnasium.make_vec("CartPole-v1", num_envs=2, vectorization_mode="sync")
-    mode = env.metadata["autoreset_mode"]
-    assert mode == gymnasium.vector.AutoresetMode.NEXT_STEP
+def vector_record(**options):
+    """What a loop over two environments side by side writes down, one at a time."""
+    env = gymnasium.make_vec(
+        "CartPole-v1", num_envs=2, vectorization_mode="sync", vector_kwargs=options
+    )
     names = ("observations", "actions", "rewards", "terminals", "timeouts")
     rows = {name: [] for name in names}
     observation, _ = env.reset(seed=0)
@@ -179,9 +180,17 @@ def test_vector_environment_gives_whole_episodes():
         for name, value in zip(names, (observation, action, *outcome), strict=True):
             rows[name].append(value)
         observation = after
+    record = [
+        {name: np.array(rows[name])[:, number] for name in names} for number in range(2)
+    ]
+    return env.metadata["autoreset_mode"], record
+
+
+def test_vector_environment_gives_whole_episodes():
+    mode, records = vector_record()
+    assert mode == gymnasium.vector.AutoresetMode.NEXT_STEP
     parts = []
-    for number in range(2):
-        arrays = {name: np.array(rows[name])[:, number] for name in names}
+    for arrays in records:
         with pytest.warns(DroppedRowsWarning, match="after the last end"):
             parts.append(from_arrays(**arrays, autoreset_rows=True))
     dataset = TrajectoryDataset.concatenate(parts)
@@ -194,6 +203,22 @@ def test_vector_environment_gives_whole_episodes():
     )
     final = dataset.next_observations[dataset.offsets[1:] - 1]
     assert ((np.abs(final[:, 0]) > 2.4) | (np.abs(final[:, 2]) > 0.209)).all()
+
+
+def test_vector_environment_that_resets_at_once_has_no_rows_of_resets():
+    mode, records = vector_record(
+        autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP
+    )
+    assert mode == gymnasium.vector.AutoresetMode.SAME_STEP
+    for arrays in records:
+        n = np.flatnonzero(arrays["terminals"])[-1] + 1
+        dataset = from_arrays(**{name: rows[:n] for name, rows in arrays.items()})
+        assert dataset.n_transitions == n
+        assert_array_equal(dataset.returns(), dataset.lengths)
+        assert (np.abs(dataset.initial_observations) <= 0.05).all()
+        # What follows an end is the first observation of another episode.
+        last = dataset.offsets[1:] - 1
+        assert_array_equal(dataset.next_observations[last], dataset.observations[last])
 
 
 # ------------------------------------------------------------------------- in general

@@ -62,6 +62,53 @@ def test_equality_looks_at_every_array():
         hash(dataset)
 
 
+def test_missing_parts_of_observations_are_equal_to_themselves():
+    seen = np.array([[0.0, np.nan], [1.0, 2.0]])
+    one, other = (
+        TrajectoryDataset.from_arrays(values, [0, 1], [1.0, 2.0], [True, True])
+        for values in (seen, seen.copy())
+    )
+    assert one == other
+    seen[0, 1] = 3.0
+    assert one != other
+
+
+WAYS = {
+    "arrays": lambda d, path: d,
+    "episodes": lambda d, path: TrajectoryDataset.from_episodes(d),
+    "subset": lambda d, path: d.subset([2, 0]),
+    "split": lambda d, path: d.split(0.5, random_state=0)[0],
+    "joined": lambda d, path: TrajectoryDataset.concatenate([d, d]),
+    "mixed": lambda d, path: TrajectoryDataset.mix(d, d, 0.5, random_state=0),
+    "saved": lambda d, path: (d.save(path), TrajectoryDataset.load(path))[1],
+    "pickled": lambda d, path: pickle.loads(pickle.dumps(d)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("seen", "done"),
+    [("float32", "int8"), ("uint8", "int64"), ("float16", "float32"), ("int32", bool)],
+    ids=str,
+)
+def test_dtypes_are_kept_in_every_way(way, seen, done, tmp_path):
+    rng = np.random.default_rng(0)
+    dataset = TrajectoryDataset.from_arrays(
+        rng.integers(0, 9, (12, 2, 2)).astype(seen),
+        rng.integers(0, 2, 12).astype(done),
+        rng.integers(0, 2, 12).astype(np.float32),
+        np.arange(12) % 4 == 3,
+        next_observations=rng.integers(0, 9, (12, 2, 2)).astype(seen),
+    )
+    found = WAYS[way](dataset, tmp_path / "data")
+    assert found.observations.dtype == found.next_observations.dtype == np.dtype(seen)
+    assert found.actions.dtype == np.dtype(done)
+    assert found.rewards.dtype == np.float32
+    assert found.terminations.dtype == found.truncations.dtype == bool
+    assert found.offsets.dtype == np.int64
+    assert found.observations.shape[1:] == (2, 2)
+
+
 def test_trajectories_are_views_in_order():
     dataset = dataset_of(REWARDS, STARTS, tail_rewards=[0.0, 0.0, 7.0, 0.0])
     third = dataset[2]
@@ -72,7 +119,7 @@ def test_trajectories_are_views_in_order():
     assert np.shares_memory(third.observations, dataset.observations)
     assert_array_equal(dataset[-1].rewards, [10])
     assert [len(each) for each in dataset] == [3, 2, 4, 1]
-    for index in (4, -5):
+    for index in (4, -5, 1.0, True, slice(0, 2), [0, 1], None):
         with pytest.raises(IndexError, match="takes an index from -4 to 3"):
             dataset[index]
 

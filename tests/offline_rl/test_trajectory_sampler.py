@@ -218,7 +218,11 @@ def test_weights_that_fit_no_trajectory_are_refused(weights, error, match):
         ({"gamma": "big"}, TypeError, "'gamma' .* Got 'big'"),
         ({"dtype": "int32"}, ValueError, "'dtype' .* Got 'int32'"),
         ({"dtype": "number"}, ValueError, "'dtype' .* Got 'number'"),
-        ({"random_state": None, "world_size": 2}, ValueError, "Got None and world"),
+        (
+            {"random_state": None, "world_size": 2},
+            ValueError,
+            "Got None; pass the same",
+        ),
         ({"rank": 3, "world_size": 2}, ValueError, "'rank' .* Got 3"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
@@ -229,7 +233,7 @@ def test_settings_that_make_no_sense_are_refused(options, error, match):
 
 
 def test_other_data_are_refused():
-    with pytest.raises(TypeError, match=r"a TrajectoryDataset\. Got list; make"):
+    with pytest.raises(TypeError, match=r"expected a TrajectoryDataset\. Got list"):
         TrajectorySampler([1, 2])
 
 

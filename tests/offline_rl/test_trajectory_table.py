@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy.stats import chisquare
 
@@ -58,6 +60,84 @@ def test_batches_of_the_iteration_have_the_same_law(lengths, weights):
     )
     rows = np.concatenate(list(sampler.to_torch_batch_sampler()))
     assert fits(rows, chances(dataset, weights))
+
+
+def chances_of(sampler):
+    """Chance (n,) of each row: the share of the numbers k / 2^53 that stand for it.
+
+    Shares of boxes, and rows in them, ascend with the number; so the first number of
+    each of them is found by halving.
+    """
+    table, offsets = sampler._table, sampler.dataset.offsets
+    n, end = offsets[-1], 2**53
+
+    def key(numbers):
+        rows, shares = np.empty((2, len(numbers)), np.int64)
+        table.find(numbers * 2.0**-53, rows, shares)
+        trajectories = np.searchsorted(offsets, rows, side="right") - 1
+        assert_array_equal(trajectories, table.owners(shares))
+        return shares * n + rows
+
+    wanted = np.concatenate(
+        [
+            share * n + np.arange(offsets[i], offsets[i + 1])
+            for share, i in enumerate(table._owners)
+        ]
+    )
+    low, high = np.zeros(len(wanted), np.int64), np.full(len(wanted), end)
+    for _ in range(54):
+        middle = (low + high) // 2
+        below = (low < high) & (key(np.minimum(middle, end - 1)) < wanted)
+        low, high = np.where(below, middle + 1, low), np.where(below, high, middle)
+    assert_array_equal(low, high)
+    # Also the numbers on both sides of each step belong where their key says.
+    key(np.minimum(low, end - 1)), key(np.maximum(low - 1, 0))
+    counts = np.diff(np.append(low, end))
+    assert counts.sum() == end
+    return np.bincount(wanted % n, counts, n) / end
+
+
+def uneven(n, largest, seed=0):
+    """Weights up to e^largest times as large as each other."""
+    return np.exp(largest * np.random.default_rng(seed).random(n))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "weights"),
+    [
+        *(pytest.param(*law, id=name) for name, law in LAWS.items()),
+        pytest.param(np.arange(1, 301), uneven(300, 10.0), id="many"),
+        pytest.param([20] * 300, [1e9] + [1.0] * 299, id="one that has all"),
+        pytest.param([2, 3] * 99, [1.0, 1e-30] * 99, id="hardly any weight"),
+        pytest.param([10**4, 1, 10**4], [1e-9, 1.0, 1e-9], id="long and unlikely"),
+    ],
+)
+def test_chance_of_every_transition_is_exact(lengths, weights):
+    dataset = recorded(lengths)
+    found = chances_of(TrajectorySampler(dataset, weights))
+    wanted = chances(dataset, weights)
+    assert np.abs(found - wanted).max() < len(found) * 2.0**-50
+    assert not found[wanted == 0.0].any()
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    trajectories=st.lists(
+        st.tuples(
+            st.integers(1, 9),
+            st.sampled_from([0.0, 1e-300, 1e-16, 1e-9, 0.1, 0.3, 1.0, 7.0, 1e300]),
+        ),
+        min_size=1,
+        max_size=12,
+    ).filter(lambda pairs: any(weight for _, weight in pairs))
+)
+def test_chances_are_exact_for_any_weights(trajectories):
+    lengths, weights = map(np.array, zip(*trajectories, strict=True))
+    dataset = recorded(lengths)
+    found = chances_of(TrajectorySampler(dataset, weights))
+    wanted = chances(dataset, weights / weights.max())
+    assert np.abs(found - wanted).max() < len(found) * 2.0**-50
+    assert not found[wanted == 0.0].any()
 
 
 def test_pairs_of_draws_are_independent():
@@ -132,5 +212,6 @@ def test_unit_of_weights_does_not_matter(scale):
 def test_nothing_as_long_as_the_data_is_made_for_draws():
     dataset = recorded([100_000, 3])
     table = TrajectorySampler(dataset, [1.0, 2.0], random_state=0)._table
-    held = [*vars(table).values(), *vars(table._table).values()]
-    assert max(values.size for values in held if hasattr(values, "size")) < 20
+    held = [values for values in vars(table).values() if hasattr(values, "size")]
+    assert len(held) > 4
+    assert max(values.size for values in held) < 20

@@ -196,6 +196,8 @@ finite = st.lists(st.integers(-50, 50), min_size=1, max_size=12)
 
 
 @every
+# Starts at random are groups of one.
+@pytest.mark.filterwarnings("ignore:The 'groups' of AdvantageWeighting must")
 @given(finite, st.integers(0, 10**6))
 def test_probabilities_of_transitions_sum_to_one(weighting, returns, seed):
     rng = np.random.default_rng(seed)
@@ -442,6 +444,13 @@ def test_groups_keep_their_share_of_the_starts():
             assert_allclose(share, expected, rtol=1e-9)
     means = [returns[starts[:, 0] == s].mean() for s in starts[:, 0]]
     assert_allclose(AdvantageWeighting(groups="initial").fit(dataset).values_, means)
+
+
+@pytest.mark.parametrize("groups", ["initial", list("abcd")], ids=["initial", "given"])
+def test_groups_of_one_trajectory_leave_nothing_to_weigh(groups):
+    with pytest.warns(DegenerateWeightsWarning, match="Got 4 groups of one"):
+        weighting = AdvantageWeighting(groups=groups).fit(four())
+    assert_allclose(weighting.sample_weight(), 1.0)
 
 
 def test_images_and_integers_are_starts():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from buffer_stubs import ABSTRACT, FIELDS, Episode
 from sampler_cases import recorded
 from statlearn.offline_rl import TrajectoryDataset, TrajectorySampler
 
@@ -173,3 +175,16 @@ def test_nothing_can_be_added_to_the_buffer():
 def test_sampler_of_sequences_is_refused():
     with pytest.raises(ValueError, match=r"single transitions\. .*sequence_length=3"):
         TrajectorySampler(DISCRETE, sequence_length=3).to_d3rlpy()
+
+
+def test_stubs_of_the_core_tests_have_the_names_of_the_package():
+    theirs = d3rlpy.dataset
+    assert theirs.ReplayBufferBase.__abstractmethods__ == frozenset(ABSTRACT)
+    for name, wanted in FIELDS.items():
+        if wanted:
+            kind = getattr(theirs, name)
+            assert [field.name for field in fields(kind)] == wanted.split(), name
+    found, wanted = (
+        [field.name for field in fields(kind)] for kind in (theirs.Episode, Episode)
+    )
+    assert found == wanted

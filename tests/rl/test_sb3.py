@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from buffer_stubs import BaseBuffer, ReplayBufferSamples
 from sampler_cases import recorded
 from statlearn.offline_rl import TrajectoryDataset, TrajectorySampler
 
@@ -163,3 +164,13 @@ def test_sampler_of_sequences_is_refused():
     sampler = TrajectorySampler(logged(Discrete(3)), sequence_length=3)
     with pytest.raises(ValueError, match=r"single transitions\. .*sequence_length=3"):
         sampler.to_sb3(SEEN, Discrete(3))
+
+
+@pytest.mark.parametrize("space", [bounded(), Discrete(3)], ids=["box", "discrete"])
+def test_stubs_of_the_core_tests_have_the_names_of_the_package(space):
+    aliases = pytest.importorskip("stable_baselines3.common.type_aliases")
+    assert ReplayBufferSamples._fields == aliases.ReplayBufferSamples._fields
+    theirs = buffers.ReplayBuffer(5, SEEN, space, device="cpu")
+    stub = BaseBuffer(5, SEEN, space, device="cpu")
+    for name in ("obs_shape", "action_dim", "buffer_size", "full"):
+        assert getattr(stub, name) == getattr(theirs, name), name

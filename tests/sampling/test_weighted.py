@@ -201,9 +201,9 @@ def test_without_a_seed_streams_differ_but_can_be_resumed():
     [
         ([], r"shape \(0,\)"),
         ([[1.0, 2.0]], r"shape \(1, 2\)"),
-        ([1.0, -0.5], r"-0\.5 in row 1"),
-        ([1.0, np.nan], "NaN or infinity, first in row 1"),
-        ([np.inf, 1.0], "NaN or infinity, first in row 0"),
+        ([1.0, -0.5], r"-0\.5 at 1"),
+        ([1.0, np.nan], "NaN or infinity, first at 1"),
+        ([np.inf, 1.0], "NaN or infinity, first at 0"),
         ([0.0, 0.0], "zeros only"),
     ],
 )

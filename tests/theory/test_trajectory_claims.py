@@ -166,7 +166,6 @@ def fitted_q(weighting, constraint):
         ExtraTreesRegressor(25, min_samples_leaf=5, random_state=0),
         policy_constraint=constraint,
         n_iter=20,
-        behavior=LINEAR,
         weighting=weighting,
         n_samples=4_000,
         random_state=0,
