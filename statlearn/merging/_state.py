@@ -62,6 +62,11 @@ class Entry:
         """Numbers in each of the arrays."""
         return self.base.size
 
+    @property
+    def is_statistic(self) -> bool:
+        """Whether the name is that of a running mean or variance."""
+        return self.name.rpartition(".")[2] in RUNNING_STATISTICS
+
     def blocks(self, size: int = BLOCK) -> Iterator[slice]:
         """Cut the flat arrays into slices of at most `size` numbers."""
         for start in range(0, self.size, size):
@@ -111,6 +116,7 @@ def merge_states(
     *,
     rule: str,
     at_least: int = 1,
+    propagates: bool = False,
 ) -> dict[str, Any]:
     """Merge every array with one kernel, after a look at all names and shapes.
 
@@ -126,6 +132,9 @@ def merge_states(
         Name of the rule, for messages.
     at_least : int, default=1
         Models that the rule needs.
+    propagates : bool, default=False
+        Whether NaN and infinity in any input show in the result of the kernel, so that
+        one look at the result can stand for one at each input.
 
     Returns
     -------
@@ -134,30 +143,35 @@ def merge_states(
     """
     check_models(base, models, rule, at_least=at_least)
     merged: dict[str, Any] = {}
-    seen: dict[tuple[Any, ...], str] = {}
+    seen: dict[Any, str] = {}
     for name in sorted(base):
         values = [base[name], *(model[name] for model in models)]
-        twin = seen.setdefault(tuple(map(_memory, values)), name)
-        merged[name] = (
-            _merge_entry(name, values, kernel) if twin == name else merged[twin]
-        )
+        twin = seen.setdefault(_identity(name, values, (base, *models)), name)
+        if twin == name:
+            merged[name] = _merge_entry(name, values, kernel, propagates)
+        else:
+            merged[name] = merged[twin]
     return {name: merged[name] for name in base}
 
 
-def _merge_entry(name: str, values: list[Any], kernel: Kernel) -> Any:
+def _merge_entry(name: str, values: list[Any], kernel: Kernel, propagates: bool) -> Any:
     """Merge the arrays of one name; the first one is the base's."""
-    base, *models = map(to_array, values)
-    restore = restorer(values[0])
-    if base.dtype.kind != "f":
-        return restore(base.copy())
-    entry = Entry(name, base, tuple(models))
-    for position, array in enumerate(models):
-        check_finite(array, name, f"model {position}")
-    check_finite(base, name, "the base")
-    if name.rpartition(".")[2] in RUNNING_STATISTICS:
-        kernel = _average
-    merged = kernel(entry).reshape(entry.shape)
-    return restore(merged.astype(base.dtype, copy=False))
+    entry, restore = _entry(name, values), restorer(values[0])
+    if entry.base.dtype.kind != "f":
+        return restore(entry.base.copy())
+    if not propagates:
+        check_entry(entry)
+    merged = (_average if entry.is_statistic else kernel)(entry).reshape(entry.shape)
+    if propagates and not np.isfinite(_total(merged)):
+        check_entry(entry)
+    return restore(merged.astype(entry.base.dtype, copy=False))
+
+
+def _entry(name: str, values: Sequence[Any]) -> Entry:
+    """Return the arrays of one name; the first of the values is the base's."""
+    # Blocks of an array that is not contiguous would copy all of it each time.
+    base, *models = (np.asarray(to_array(value), order="C") for value in values)
+    return Entry(name, base, tuple(models))
 
 
 _average = blockwise(lambda start, updates: start + updates.mean(axis=0))
@@ -179,6 +193,14 @@ def restorer(value: Any) -> Callable[[NDArray[Any]], Any]:
     if is_tensor(value):
         return value.detach().new_tensor
     return lambda array: array
+
+
+def _identity(name: str, values: Sequence[Any], states: Sequence[State]) -> Any:
+    """Return what arrays under two names have in common if they share their memory."""
+    # Other mappings may make arrays anew, and equal addresses then tell nothing.
+    if not all(isinstance(state, dict) for state in states):
+        return name
+    return tuple(map(_memory, values))
 
 
 def _memory(value: Any) -> tuple[Any, ...]:
@@ -284,11 +306,16 @@ def compare_layouts(
             )
 
 
+def check_entry(entry: Entry) -> None:
+    """Refuse NaN and infinity in the arrays of one name."""
+    check_finite(entry.base, entry.name, "the base")
+    for position, array in enumerate(entry.models):
+        check_finite(array, entry.name, f"model {position}")
+
+
 def check_finite(array: NDArray[Any], name: str, who: str) -> None:
     """Refuse NaN and infinity; one pass, no mask of the array's size."""
-    with np.errstate(all="ignore"):
-        total = array.sum(dtype=None if array.dtype.itemsize > 2 else np.float32)
-    if np.isfinite(total):
+    if np.isfinite(_total(array)):
         return
     for block in Entry(name, array, ()).blocks():  # large numbers may have overflown
         if not np.isfinite(array.reshape(-1)[block]).all():
@@ -296,6 +323,12 @@ def check_finite(array: NDArray[Any], name: str, who: str) -> None:
                 f"The array {name!r} must hold finite numbers. Got NaN or infinity in "
                 f"{who}; look at how that model was trained or stored."
             )
+
+
+def _total(array: NDArray[Any]) -> float:
+    """Return the sum, which is finite only if all numbers are."""
+    with np.errstate(all="ignore"):
+        return float(array.sum(dtype=None if array.dtype.itemsize > 2 else np.float32))
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
@@ -321,3 +354,21 @@ def model_weights(weights: Any, n_models: int, rule: str) -> Array:
             "pass finite numbers."
         )
     return values
+
+
+def weight_entries(base: State, models: Sequence[State]) -> Iterator[Entry]:
+    """Pass over what rules on all arrays at once look at, in the order of names.
+
+    These are the floating arrays, those that share their memory once, and no running
+    statistics; all have been checked to be finite.
+    """
+    seen: set[Any] = set()
+    for name in sorted(base):
+        values = [base[name], *(model[name] for model in models)]
+        identity = _identity(name, values, (base, *models))
+        entry = _entry(name, values)
+        if identity in seen or entry.base.dtype.kind != "f" or entry.is_statistic:
+            continue
+        seen.add(identity)
+        check_entry(entry)
+        yield entry

@@ -19,7 +19,7 @@ def digits_in_steps(seed, n_train=1300, n_new=2):
     return (X[train] / 16.0, y[train]), (X[test] / 16.0, y[test]), steps
 
 
-def letters_in_steps(seed, n_classes=26, n_features=16, n_rows=6000):
+def letters_in_steps(seed, n_classes=20, n_features=16, n_rows=4000):
     """Return rows of many overlapping classes in place of letters, as above.
 
     Each class is a mixture of three normal clouds.

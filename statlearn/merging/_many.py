@@ -1,0 +1,202 @@
+"""Matching three and more networks at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from statlearn.merging._descent import Descent
+from statlearn.merging._matching import (
+    check_options,
+    distance_between,
+    permuted,
+    read_networks,
+    warn_of_limit,
+)
+from statlearn.merging._permute import (
+    apply_permutation,
+    compose_permutations,
+    invert_permutations,
+)
+from statlearn.merging._state import Array
+from statlearn.merging._views import get_weights, set_weights
+from statlearn.merging.permutation_spec import PermutationSpec
+from statlearn.utils._rng import as_generator
+
+
+@dataclass(frozen=True, slots=True)
+class MatchManyResult:
+    """Several networks with their units in matching order.
+
+    Attributes
+    ----------
+    models : list of length n_models
+        The networks, of the kind given, the first with its units as they were.
+    permutations : list of dict of str to ndarray of int
+        For each network the old positions of its units, as in
+        :func:`apply_permutation`.
+    distance_before, distance_after : float
+        Root of the mean squared distance of the pairs.
+    n_rounds : int
+        Rounds over all networks, the last of which changed nothing unless `converged`
+        is False.
+    converged : bool
+        Whether the last round changed nothing.
+    """
+
+    models: list[Any]
+    permutations: list[dict[str, NDArray[np.intp]]]
+    distance_before: float
+    distance_after: float
+    n_rounds: int
+    converged: bool
+
+
+def match_many(
+    models: Sequence[Any],
+    spec: PermutationSpec,
+    *,
+    max_iter: int = 100,
+    tol: float = 1e-12,
+    random_state: Any = None,
+) -> MatchManyResult:
+    r"""Bring three or more networks near one another by the order of their units.
+
+    Networks that are each matched to one of them are near it, but not near one another;
+    here each is matched to the mean of the others. Average the result with
+    :func:`average` or another rule of :func:`merge_weights`.
+
+    Parameters
+    ----------
+    models : sequence of estimators, torch modules or mappings
+        Two or more networks of one layout; they are not changed.
+    spec : PermutationSpec
+        Axes that move together, see :func:`spec_for`.
+    max_iter : int, default=100
+        Limit on the rounds, and on the passes of each match.
+    tol : float, default=1e-12
+        Gain, relative to the norms of the networks, below which nothing is changed.
+    random_state : int, Generator, RandomState or None, default=None
+        Order of networks in a round and of permutations in a pass.
+
+    Returns
+    -------
+    MatchManyResult
+        Networks and permutations.
+
+    Raises
+    ------
+    TypeError
+        If the spec is none, the models are no list or one has no weights.
+    ValueError
+        If there are fewer than two, spec and networks do not fit, or a number is not
+        finite.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `max_iter` rounds were not enough.
+
+    See Also
+    --------
+    match_weights : Match two networks.
+    MatchedAveraging : One estimator from several fitted perceptrons.
+
+    Notes
+    -----
+    A round passes over the networks in random order and matches each one to the mean of
+    the others. No step raises the sum of squared distances of all pairs,
+
+    .. math:: \sum_{s<t} \|\pi_s(\theta_s) - \pi_t(\theta_t)\|^2,
+
+    so the rounds end. Each costs as much as one match for each network.
+
+    References
+    ----------
+    S. K. Ainsworth, J. Hayase, S. Srinivasa. "Git Re-Basin: Merging Models modulo
+    Permutation Symmetries". ICLR 2023.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statlearn.merging import apply_permutation, match_many, mlp_spec
+    >>> rng = np.random.default_rng(0)
+    >>> network = {"W0": rng.normal(size=(3, 5)), "b0": rng.normal(size=5)}
+    >>> network |= {"W1": rng.normal(size=(5, 2)), "b1": rng.normal(size=2)}
+    >>> copies = [
+    ...     apply_permutation(mlp_spec(2), {"P0": rng.permutation(5)}, network)
+    ...     for _ in range(3)
+    ... ]
+    >>> match_many(copies, mlp_spec(2), random_state=0).distance_after
+    0.0
+    """
+    _check_models(models)
+    networks = read_networks(spec, models, "match_many")
+    check_options("match_many", "random", 1, max_iter, tol)
+    before = _mean_distance(networks)
+    rng = as_generator(random_state)
+    sizes = spec.sizes(networks[0])
+    orders = [{name: np.arange(n) for name, n in sizes.items()} for _ in networks]
+    n_rounds, changed = 0, True
+    while changed and n_rounds < max_iter:
+        n_rounds, changed = n_rounds + 1, False
+        for which in rng.permutation(len(networks)):
+            others = [network for i, network in enumerate(networks) if i != which]
+            centre = {name: _mean([o[name] for o in others]) for name in networks[0]}
+            begin = {name: np.arange(n) for name, n in sizes.items()}
+            descent = Descent(spec, centre, networks[which], begin)
+            descent.run("random", max_iter, tol, rng)
+            if sum(descent.gains) > 0.0:
+                changed = True
+                networks[which] = permuted(spec, descent.current, networks[which])
+                orders[which] = compose_permutations(orders[which], descent.current)
+    if changed:
+        warn_of_limit("match_many", max_iter)
+    back = invert_permutations(orders[0])
+    orders = [compose_permutations(order, back) for order in orders]
+    return MatchManyResult(
+        [
+            set_weights(model, apply_permutation(spec, order, get_weights(model)))
+            for model, order in zip(models, orders, strict=True)
+        ],
+        orders,
+        before,
+        _mean_distance(networks),
+        n_rounds,
+        not changed,
+    )
+
+
+def _check_models(models: Any) -> None:
+    if not isinstance(models, (list, tuple)):
+        raise TypeError(
+            "The 'models' of match_many must be a list of networks. Got "
+            f"{type(models).__name__}; put them into a list."
+        )
+    if len(models) < 2:
+        raise ValueError(
+            f"match_many needs at least two models. Got {len(models)}; add models."
+        )
+
+
+def _mean(arrays: Sequence[Array]) -> Array:
+    """Return the mean of arrays of one shape."""
+    total = arrays[0].copy()
+    for array in arrays[1:]:
+        total += array
+    total /= len(arrays)
+    return total
+
+
+def _mean_distance(networks: Sequence[dict[str, Array]]) -> float:
+    """Return the root of the mean squared distance of all pairs."""
+    squares = [
+        distance_between(a, b) ** 2
+        for i, a in enumerate(networks)
+        for b in networks[i + 1 :]
+    ]
+    return float(np.sqrt(np.mean(squares)))

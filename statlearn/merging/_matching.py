@@ -1,0 +1,273 @@
+"""Matching the units of two networks: coordinate descent over assignments.
+
+Two networks that differ by the order of their hidden units compute the same. The order
+that brings one near the other minimises a sum of bilinear assignment problems; given
+all permutations but one, that one solves a linear assignment problem. So each step is
+exact, the distance never rises, and the descent ends at a fixed point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from statlearn.merging._descent import Descent, Order
+from statlearn.merging._permute import permute_array
+from statlearn.merging._state import (
+    Array,
+    State,
+    check_finite,
+    check_models,
+    listed,
+    to_array,
+)
+from statlearn.merging._views import get_weights
+from statlearn.merging.permutation_spec import Permutations, PermutationSpec
+from statlearn.utils._arrays import real_number
+from statlearn.utils._rng import as_generator
+from statlearn.utils._validation import positive_integer
+from statlearn.utils._warn import warn
+
+
+@dataclass(frozen=True, slots=True)
+class MatchResult:
+    """Permutations that bring one network near another.
+
+    Attributes
+    ----------
+    permutations : dict of str to ndarray of int
+        For each permutation of the spec the old position of each unit: unit i of the
+        matched network is unit ``permutations[name][i]`` of the original.
+    distance_before, distance_after : float
+        Euclidean distance of the networks over all floating arrays.
+    n_sweeps : int
+        Passes over all permutations, the last of which changed nothing unless
+        `converged` is False.
+    converged : bool
+        Whether the last pass changed nothing.
+    gains : ndarray of shape (n_sweeps,)
+        What each pass added to the inner product of the networks.
+    """
+
+    permutations: dict[str, NDArray[np.intp]]
+    distance_before: float
+    distance_after: float
+    n_sweeps: int
+    converged: bool
+    gains: Array
+
+    @property
+    def gain(self) -> float:
+        """Sum of all gains; twice this is the fall of the squared distance."""
+        return float(self.gains.sum())
+
+
+def match_weights(
+    spec: PermutationSpec,
+    reference: Any,
+    model: Any,
+    *,
+    order: Order = "random",
+    n_init: int = 1,
+    max_iter: int = 100,
+    tol: float = 1e-12,
+    include_bias: bool = True,
+    init: Permutations | None = None,
+    random_state: Any = None,
+) -> MatchResult:
+    r"""Find the order of units that brings a network near a reference.
+
+    Parameters
+    ----------
+    spec : PermutationSpec
+        Axes that move together, see :func:`spec_for`.
+    reference : estimator, torch module or mapping
+        Network that stays.
+    model : estimator, torch module or mapping
+        Network of the same layout whose units are put in order; it is not changed.
+    order : {"random", "forward", "backward"}, default="random"
+        Order of the permutations within a pass: drawn anew for each pass, or that of
+        the spec.
+    n_init : int, default=1
+        Number of starts, the first from `init` and the others from random orders; the
+        nearest result is kept. Residual networks need several.
+    max_iter : int, default=100
+        Limit on the passes of a start.
+    tol : float, default=1e-12
+        Gain, relative to the norms of the two networks, below which a permutation is
+        left as it is.
+    include_bias : bool, default=True
+        Whether arrays with one axis, such as biases, count.
+    init : mapping of str to ndarray of int, default=None
+        Permutations to start from; the identity for those that are missing.
+    random_state : int, Generator, RandomState or None, default=None
+        Randomness of random orders and starts.
+
+    Returns
+    -------
+    MatchResult
+        The permutations and the distances.
+
+    Raises
+    ------
+    TypeError
+        If the spec is none, or a model has no weights.
+    ValueError
+        If spec and networks do not fit, a number is not finite or a parameter cannot
+        be.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `max_iter` passes were not enough.
+
+    See Also
+    --------
+    apply_permutation : Put the units in the order that was found.
+    match_activations : Match by what the units compute on data.
+    match_many : Match three or more networks.
+    WeightMatcher : The same with ``fit`` and ``transform``.
+
+    Notes
+    -----
+    The permutations :math:`\pi` maximise :math:`\sum_k \langle A_k, \pi(B)_k\rangle`,
+    the same as to minimise :math:`\|A - \pi(B)\|`. With one hidden layer the first
+    step is the optimum; with more a local one is found. A permutation of n units whose
+    axes carry f numbers a unit costs :math:`O(n^2 f)` for the inner products and
+    :math:`O(n^3)` for the assignment; later passes update the inner products by the
+    units that moved.
+
+    References
+    ----------
+    S. K. Ainsworth, J. Hayase, S. Srinivasa. "Git Re-Basin: Merging Models modulo
+    Permutation Symmetries". ICLR 2023.
+
+    A. Ito, M. Yamada, A. Kumagai. "Analysis of Linear Mode Connectivity via
+    Permutation-Based Weight Matching". ICLR 2025.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statlearn.merging import apply_permutation, match_weights, mlp_spec
+    >>> rng = np.random.default_rng(0)
+    >>> network = {"W0": rng.normal(size=(3, 5)), "b0": rng.normal(size=5)}
+    >>> network |= {"W1": rng.normal(size=(5, 2)), "b1": rng.normal(size=2)}
+    >>> shuffled = apply_permutation(mlp_spec(2), {"P0": rng.permutation(5)}, network)
+    >>> result = match_weights(mlp_spec(2), network, shuffled)
+    >>> result.distance_after
+    0.0
+    """
+    start, moved = read_networks(spec, [reference, model], "match_weights")
+    check_options("match_weights", order, n_init, max_iter, tol)
+    if init is not None:
+        spec.check(init, moved)
+    rng = as_generator(random_state)
+    sizes = spec.sizes(moved)
+    best: tuple[float, Descent] | None = None
+    for number in range(n_init):
+        begin = {name: np.arange(size) for name, size in sizes.items()}
+        if number == 0 and init is not None:
+            begin |= {name: np.asarray(found) for name, found in init.items()}
+        if number > 0:
+            begin = {name: rng.permutation(size) for name, size in sizes.items()}
+        descent = Descent(spec, start, moved, begin, include_bias=include_bias)
+        descent.run(order, max_iter, tol, rng)
+        distance = distance_between(start, permuted(spec, descent.current, moved))
+        if best is None or distance < best[0]:
+            best = distance, descent
+    assert best is not None  # there is at least one start
+    if not best[1].converged:
+        warn_of_limit("match_weights", max_iter)
+    return MatchResult(
+        best[1].current,
+        distance_between(start, moved),
+        best[0],
+        len(best[1].gains),
+        best[1].converged,
+        np.array(best[1].gains),
+    )
+
+
+# --- networks as float64 arrays ----------------------------------------------
+
+
+def read_networks(
+    spec: PermutationSpec, models: Sequence[Any], caller: str
+) -> list[dict[str, Array]]:
+    """Return the floating arrays of networks, checked against the spec."""
+    if not isinstance(spec, PermutationSpec):
+        raise TypeError(
+            f"The 'spec' of {caller} must be a PermutationSpec. Got "
+            f"{type(spec).__name__}; make one with spec_for(model)."
+        )
+    states = [get_weights(model) for model in models]
+    check_models(states[0], states[1:], caller)
+    spec.sizes(states[0])
+    networks = []
+    for position, state in enumerate(states):
+        networks.append(
+            floating(state, f"model {position - 1}" if position else "the base")
+        )
+    integers = sorted(set(spec.axes) - set(networks[0]))
+    if integers:
+        raise TypeError(
+            f"The arrays that {caller} permutes must hold floating numbers. Got "
+            f"integers in {listed(integers)}; convert them, or take them out of the "
+            "spec."
+        )
+    return networks
+
+
+def floating(state: State, who: str) -> dict[str, Array]:
+    """Return the floating arrays of a state dict as float64, all finite."""
+    arrays = {name: to_array(state[name]) for name in state}
+    found = {name: a for name, a in arrays.items() if a.dtype.kind == "f"}
+    for name, array in found.items():
+        check_finite(array, name, who)
+    return {name: a.astype(np.float64, copy=False) for name, a in found.items()}
+
+
+def distance_between(a: Mapping[str, Array], b: Mapping[str, Array]) -> float:
+    """Return the Euclidean distance over all arrays."""
+    squares = (float(np.square(a[name] - b[name]).sum()) for name in a)
+    return float(np.sqrt(sum(squares)))
+
+
+def permuted(
+    spec: PermutationSpec, permutations: Permutations, arrays: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return floating arrays with their units in another order."""
+    return {
+        name: permute_array(array, spec.axes.get(name, ()), permutations)
+        for name, array in arrays.items()
+    }
+
+
+def check_options(
+    caller: str, order: Any, n_init: Any, max_iter: Any, tol: Any
+) -> None:
+    """Refuse options of the descent that cannot be."""
+    if order not in get_args(Order):
+        raise ValueError(
+            f"The 'order' of {caller} must be one of {get_args(Order)}. Got "
+            f"{order!r}; pass 'random'."
+        )
+    positive_integer(n_init, "n_init", caller, "pass 1")
+    positive_integer(max_iter, "max_iter", caller, "pass 100")
+    if not real_number(tol, "tol", caller) >= 0.0:
+        raise ValueError(f"The 'tol' of {caller} must be >= 0. Got {tol}; pass 1e-12.")
+
+
+def warn_of_limit(caller: str, max_iter: int) -> None:
+    """Warn that the passes ended before nothing changed any more."""
+    warn(
+        f"{caller} expected a pass without changes within max_iter={max_iter}. Got "
+        "changes to the last; the result is near but no fixed point: raise 'max_iter' "
+        "or 'tol'.",
+        ConvergenceWarning,
+    )

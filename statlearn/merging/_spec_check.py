@@ -1,0 +1,95 @@
+"""Try a permutation spec out on a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from statlearn.merging._permute import apply_permutation
+from statlearn.merging._state import Array, to_array
+from statlearn.merging._views import get_weights, set_weights
+from statlearn.merging.permutation_spec import PermutationSpec
+from statlearn.utils._arrays import real_number
+from statlearn.utils._rng import as_generator
+
+
+def check_function_preserved(
+    spec: PermutationSpec,
+    model: Any,
+    outputs: Callable[[Any], Any],
+    *,
+    tol: float = 1e-9,
+    random_state: Any = None,
+) -> float:
+    """Refuse a spec under which reordered units change what a network computes.
+
+    Each permutation of the spec is drawn at random, alone, and applied. A spec that
+    fails here makes good matches look bad. In float32 raise `tol` to about 1e-4.
+
+    Parameters
+    ----------
+    spec : PermutationSpec
+        Axes that should move together.
+    model : estimator, torch module or mapping
+        Network to try it on.
+    outputs : callable
+        Outputs of a network of the model's kind, ``outputs(model)``, on some rows.
+    tol : float, default=1e-9
+        Largest change allowed, relative to the largest output.
+    random_state : int, Generator, RandomState or None, default=None
+        Randomness of the permutations.
+
+    Returns
+    -------
+    float
+        Largest change found, relative to the largest output.
+
+    Raises
+    ------
+    ValueError
+        If a permutation changes the outputs; the message names it.
+
+    See Also
+    --------
+    spec_for : Specs that need no trial.
+    apply_permutation : Applies permutations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statlearn.merging import PermutationSpec, check_function_preserved
+    >>> state = {"W0": np.eye(2), "W1": np.array([[1.0], [2.0]])}
+    >>> spec = PermutationSpec({"W0": (None, "P0"), "W1": ("P0", None)})
+    >>> check_function_preserved(spec, state, lambda s: s["W0"] @ s["W1"])
+    0.0
+    """
+    limit = real_number(tol, "tol", "check_function_preserved")
+    rng = as_generator(random_state)
+    weights = get_weights(model)
+    expected = _numbers(outputs(model))
+    scale = float(np.abs(expected).max(initial=0.0)) or 1.0
+    largest = 0.0
+    for name, size in spec.sizes(weights).items():
+        # A random order may be the identity, above all of two units; this one is not.
+        order = np.roll(rng.permutation(size), 1) if size > 2 else np.arange(size)[::-1]
+        moved = set_weights(model, apply_permutation(spec, {name: order}, weights))
+        change = float(np.abs(_numbers(outputs(moved)) - expected).max(initial=0.0))
+        if not change <= limit * scale:
+            where = ", ".join(
+                f"axis {a} of {n!r}" for n, a, _ in spec.permutations[name]
+            )
+            raise ValueError(
+                "A PermutationSpec must leave what the network computes unchanged. Got "
+                f"a change of {change / scale:.2g}, relative to the largest output, "
+                f"when {name!r} moved {where}; add the axes that are missing, or take "
+                f"this permutation out."
+            )
+        largest = max(largest, change / scale)
+    return largest
+
+
+def _numbers(outputs: Any) -> Array | NDArray[Any]:
+    return to_array(outputs).astype(np.float64)

@@ -1,0 +1,323 @@
+"""Models in files: read one array at a time, merge, and write one array at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from statlearn.merging._merge_weights import Task, plan
+from statlearn.merging._methods import Rule, find_method
+from statlearn.merging._model_files import (
+    Contents,
+    check_target,
+    read_model,
+    write_model,
+)
+from statlearn.merging._safetensors import Stored, dtype_name
+from statlearn.merging._state import State, check_models, to_array
+from statlearn.utils._rng import as_generator
+
+PathLike = str | os.PathLike[str]
+
+
+class StoredWeights(Mapping[str, NDArray[Any]]):
+    """A state dict that reads an array from its file each time it is asked for.
+
+    Made by :func:`open_weights`; all functions of this subpackage take it for a model.
+
+    Parameters
+    ----------
+    entries : mapping of str to Stored
+        Where each array is.
+    """
+
+    def __init__(self, entries: Mapping[str, Stored]) -> None:
+        self._entries = dict(entries)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._entries[name].read()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries  # the inherited way reads the array
+
+    def __repr__(self) -> str:
+        return f"StoredWeights({len(self)} arrays in {len(self.files)} files)"
+
+    @property
+    def files(self) -> set[Path]:
+        """Files with the arrays."""
+        return {entry.path for entry in self._entries.values()}
+
+    def layout(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Return shape and kind, "f" or "i", of each array, without reading it.
+
+        Returns
+        -------
+        dict of str to (tuple of int, str)
+            Under the names of the arrays.
+        """
+        return {
+            name: (entry.shape, entry.kind) for name, entry in self._entries.items()
+        }
+
+    def contents(self) -> Contents:
+        """Return type in the file and shape of each array, without reading it.
+
+        Returns
+        -------
+        dict of str to (str, tuple of int)
+            Under the names of the arrays; types are "F32", "BF16" and so on.
+        """
+        return {name: (e.dtype, e.shape) for name, e in self._entries.items()}
+
+
+def open_weights(path: PathLike) -> StoredWeights:
+    """Open a model in safetensors files as a state dict that stays on disk.
+
+    Parameters
+    ----------
+    path : str or path
+        A file, or a folder with one or several files with the suffix ``.safetensors``.
+        If the folder has an index, the files that it names are read.
+
+    Returns
+    -------
+    StoredWeights
+        Mapping of names to arrays. Each access reads one array from its file; numbers
+        of type bfloat16, which NumPy lacks, come as float32.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file, none in the folder, or one of the index is missing.
+    ValueError
+        If a file is not of this format, two files hold arrays of one name, or the index
+        is wrong. Nothing in a file is run.
+
+    See Also
+    --------
+    save_weights : Write such files.
+    merge_files : Merge models in files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from statlearn.merging import open_weights, save_weights
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_weights(f"{folder}/model.safetensors", {"w": np.arange(3.0)})
+    ...     open_weights(f"{folder}/model.safetensors")["w"]
+    array([0., 1., 2.])
+    """
+    return StoredWeights(read_model(Path(path)))
+
+
+def save_weights(
+    path: PathLike, weights: State, *, max_shard_size: int | None = None
+) -> None:
+    """Write a state dict to safetensors files.
+
+    Parameters
+    ----------
+    path : str or path
+        File with the suffix ``.safetensors``, or a folder that does not exist yet. It
+        appears when all of it is written, or not at all. A file of this name is
+        replaced.
+    weights : mapping of str to array or tensor
+        Arrays by name. Tensors of type bfloat16 are written as such.
+    max_shard_size : int, default=None
+        Largest number of bytes of arrays in a file of a folder, at least one array in
+        each; None for one file.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder exists.
+    FileNotFoundError
+        If the folder around it does not exist.
+    TypeError
+        If an array holds no real numbers.
+    ValueError
+        If a size is given for a single file, or is not positive, a name is no word, or
+        the weights are read from the file that is to be written.
+
+    See Also
+    --------
+    open_weights : Read them.
+    safetensors.numpy.save_file : Writes a dictionary of arrays in memory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from statlearn.merging import save_weights
+    >>> state = {"a": np.zeros(10), "b": np.zeros(10)}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_weights(f"{folder}/model", state, max_shard_size=100)
+    ...     print(*sorted(file.name for file in Path(f"{folder}/model").iterdir()))
+    model-00001-of-00002.safetensors model-00002-of-00002.safetensors \
+model.safetensors.index.json
+    """
+    target = check_target(path, max_shard_size, [weights])
+    contents = _contents(weights, "save_weights")
+    write_model(target, contents, lambda name: to_array(weights[name]), max_shard_size)
+
+
+def merge_files(
+    base: PathLike | State,
+    models: Sequence[PathLike | State],
+    destination: PathLike,
+    method: str | Rule = "r-tsvm",
+    *,
+    weights: Sequence[float] | None = None,
+    scale: float = 1.0,
+    density: float | None = None,
+    random_state: Any = None,
+    include: str | Iterable[str] | None = None,
+    exclude: str | Iterable[str] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    max_shard_size: int | None = None,
+    **options: Any,
+) -> None:
+    """Merge models in files that are larger than memory, array by array.
+
+    Parameters
+    ----------
+    base : str, path or mapping
+        Path for :func:`open_weights`, or a state dict.
+    models : sequence of str, path or mapping
+        Tuned models of the base's layout.
+    destination : str or path
+        File or new folder for the result, as in :func:`save_weights`.
+    method : str or callable, default="r-tsvm"
+        Rule, as in :func:`merge_weights`, one that merges each array alone.
+    weights, scale, density, random_state, include, exclude, overrides, **options
+        As in :func:`merge_weights`.
+    max_shard_size : int, default=None
+        Largest number of bytes of arrays in a file of a folder; None for one file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a model is not there.
+    TypeError
+        If a model is no path and no state dict.
+    ValueError
+        If the rule looks at all arrays together, the destination is one of the files
+        that are read, or anything that :func:`merge_weights` refuses. Nothing is left
+        at the destination.
+
+    See Also
+    --------
+    merge_weights : The same in memory.
+
+    Notes
+    -----
+    The result is that of :func:`merge_weights` to the bit, with the types of numbers
+    that the base has in its files. Memory holds the arrays of one name: those of base
+    and models, the result, and what the rule needs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from statlearn.merging import merge_files, open_weights
+    >>> base, models = {"w": np.zeros(2)}, [{"w": np.ones(2)}, {"w": np.full(2, 3.0)}]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     merge_files(base, models, f"{folder}/merged.safetensors", "average")
+    ...     open_weights(f"{folder}/merged.safetensors")["w"]
+    array([2., 2.])
+    """
+    row = find_method(method)
+    start, states = _models(base, models)
+    check_models(start, states, "merge_files")
+    target = check_target(destination, max_shard_size, [start, *states])
+    contents = _contents(start, "merge_files")
+    settings = {
+        "weights": weights,
+        "scale": scale,
+        "density": density,
+        "random_state": as_generator(random_state),
+        **options,
+    }
+    tasks = plan(list(start), row, settings, include, exclude, overrides)
+    task_of = {name: task for task in map(_by_array, tasks) for name in task.names}
+
+    def fetch(name: str) -> NDArray[Any]:
+        origin = {name: start[name]}
+        merged = task_of[name].run(origin, [{name: state[name]} for state in states])
+        return to_array(merged[name])
+
+    # Random rules draw in this order in memory too.
+    order = [name for task in tasks for name in sorted(task.names)]
+    ordered = {name: contents[name] for name in order}
+    write_model(target, ordered, fetch, max_shard_size)
+
+
+def _models(
+    base: PathLike | State, models: Sequence[PathLike | State]
+) -> tuple[State, list[State]]:
+    """Open what is given as a path."""
+    alone = isinstance(models, (str, os.PathLike, Mapping))
+    if alone or not isinstance(models, Sequence):
+        raise TypeError(
+            "The 'models' of merge_files must be a list of paths or state dicts. Got "
+            f"{type(models).__name__}; put them into a list, also if it is one."
+        )
+    for one in (base, *models):
+        if not isinstance(one, (str, os.PathLike, Mapping)):
+            raise TypeError(
+                "merge_files merges files, given by their paths, and state dicts. Got "
+                f"{type(one).__name__}; pass get_weights(model), or use merge_weights."
+            )
+    start, *states = (
+        one if isinstance(one, Mapping) else open_weights(one)
+        for one in (base, *models)
+    )
+    return start, states
+
+
+def _by_array(task: Task) -> Task:
+    """Refuse a rule on all arrays together; let a random one draw on and on."""
+    if task.row is None:
+        return task
+    if not task.by_array:
+        raise ValueError(
+            "merge_files needs a rule that merges each array alone. Got "
+            f"{task.row.name!r} with parameters by which it looks at all arrays "
+            "together; use merge_weights, or another rule."
+        )
+    # Else a seed in `overrides` would start again with each array.
+    stream = as_generator(task.arguments["random_state"])
+    return replace(task, arguments={**task.arguments, "random_state": stream})
+
+
+def _contents(weights: State, caller: str) -> Contents:
+    """Return type in files and shape of each array."""
+    for name in weights:
+        if not isinstance(name, str) or name == "__metadata__":
+            raise ValueError(
+                f"The names of arrays in {caller} must be words other than "
+                f"'__metadata__'. Got {name!r}; rename the array."
+            )
+    if isinstance(weights, StoredWeights):
+        return weights.contents()
+    contents: Contents = {}
+    for name in weights:
+        value = weights[name]
+        bfloat = str(getattr(value, "dtype", "")) == "torch.bfloat16"
+        array = to_array(value)
+        contents[name] = ("BF16" if bfloat else dtype_name(array), array.shape)
+    return contents

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from matching_cases import A, B, perceptron
+from statlearn.merging import PermutationSpec, apply_permutation, mlp_spec
+from statlearn.merging._descent import Descent
+
+
+def descent(spec, a, b, **options):
+    begin = {name: np.arange(n) for name, n in spec.sizes(a).items()}
+    return Descent(spec, a, b, begin, **options)
+
+
+@pytest.mark.parametrize(
+    ("order", "gains"),
+    [(["P0", "P1"], [2.525, 21.85]), (["P1", "P0"], [5.9, 18.475])],
+    ids=["forward", "backward"],
+)
+def test_single_steps_gain_what_is_known(order, gains):
+    steps = descent(mlp_spec(3), A, B)
+    found = [steps.step(name, 0.0) for name in [*order, *order]]
+    np.testing.assert_allclose(found, [*gains, 0.0, 0.0], atol=1e-12)
+
+
+def inner_products(spec, a, b, name, current):
+    """Products of all pairs of units, with the other permutations applied."""
+    others = {other: order for other, order in current.items() if other != name}
+    moved = apply_permutation(spec, others, b)
+    n = spec.sizes(a)[name]
+    total = np.zeros((n, n))
+    for array, axis, block in spec.permutations[name]:
+        u, v = (np.moveaxis(net[array], axis, 0) for net in (a, moved))
+        u, v = (x.reshape(n, block * (x.size // (n * block))) for x in (u, v))
+        total += u @ v.T
+    return total
+
+
+CONV = PermutationSpec(
+    {
+        "k0": ("P0",),
+        "k1": ("P1", "P0"),
+        "norm": ("P1",),
+        "dense": ("P2", ("P1", 4)),
+        "mixed": ("P0", "P1", "P2"),
+        "out": (None, "P2"),
+    }
+)
+
+
+def conv_net(seed):
+    rng = np.random.default_rng(seed)
+    shapes = {
+        "k0": (6, 2, 3, 3),
+        "k1": (8, 6, 3, 3),
+        "norm": (8,),
+        "dense": (10, 32),
+        "mixed": (6, 8, 10),
+        "out": (3, 10),
+        "free": (5,),
+    }
+    return {name: rng.normal(size=shape) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ["perceptron", "kernels and blocks"])
+def test_products_brought_up_to_date_are_those_computed_anew(kind, seed):
+    if kind == "perceptron":
+        spec = mlp_spec(4)
+        a, b = (perceptron([3, 9, 8, 7, 2], s) for s in (seed, seed + 10))
+    else:
+        spec, a, b = CONV, conv_net(seed), conv_net(seed + 10)
+    steps = descent(spec, a, b)
+    rng = np.random.default_rng(seed)
+    for _ in range(6):
+        name = list(spec.permutations)[rng.integers(3)]
+        steps.step(name, 0.0)
+        expected = inner_products(spec, a, b, name, steps.current)
+        np.testing.assert_allclose(steps._common[name], expected, atol=1e-12)
+        # A few units move from outside, as another permutation would move them.
+        other = list(spec.permutations)[rng.integers(3)]
+        order = steps.current[other].copy()
+        order[[0, 3]] = order[[3, 0]]
+        steps.current[other] = order
+
+
+def test_assignment_whose_products_have_not_changed_is_not_solved_again(monkeypatch):
+    from statlearn.merging import _descent
+
+    calls = []
+    solve = _descent.linear_sum_assignment
+
+    def counted(matrix, maximize):
+        calls.append(len(matrix))
+        return solve(matrix, maximize=maximize)
+
+    monkeypatch.setattr(_descent, "linear_sum_assignment", counted)
+    steps = descent(mlp_spec(3), A, A)
+    steps.run("forward", 10, 0.0, np.random.default_rng(0))
+    steps.run("forward", 10, 0.0, np.random.default_rng(0))
+    assert calls == [3, 2]
+
+
+def test_no_step_lowers_the_inner_product():
+    a, b = conv_net(0), conv_net(1)
+    steps = descent(CONV, a, b)
+    before = sum(np.vdot(a[n], b[n]) for n in a)
+    for name in [*CONV.permutations] * 3:
+        gain = steps.step(name, 0.0)
+        moved = apply_permutation(CONV, steps.current, b)
+        after = sum(np.vdot(a[n], moved[n]) for n in a)
+        assert gain >= 0.0
+        assert after - before == pytest.approx(gain, abs=1e-10)
+        before = after
