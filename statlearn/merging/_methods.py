@@ -160,7 +160,7 @@ _ROWS = (
         "karcher",
         karcher,
         "H. Karcher. Riemannian center of mass. CPAM 1977.",
-        ("two models",),
+        (),
     ),
     MergeMethod("sce", sce, "F. Wan et al. FuseChat. arXiv:2408.07990."),
     MergeMethod(

@@ -133,8 +133,8 @@ def merge_states(
     at_least : int, default=1
         Models that the rule needs.
     propagates : bool, default=False
-        Whether NaN and infinity in any input show in the result of the kernel, so that
-        one look at the result can stand for one at each input.
+        Whether NaN and infinity in any model show in the result of the kernel, so that
+        one look at the result can stand for one at each model.
 
     Returns
     -------
@@ -159,11 +159,14 @@ def _merge_entry(name: str, values: list[Any], kernel: Kernel, propagates: bool)
     entry, restore = _entry(name, values), restorer(values[0])
     if entry.base.dtype.kind != "f":
         return restore(entry.base.copy())
+    check_finite(entry.base, name, "the base")
     if not propagates:
         check_entry(entry)
-    merged = (_average if entry.is_statistic else kernel)(entry).reshape(entry.shape)
+    with np.errstate(invalid="ignore" if propagates else "warn"):
+        merged = (_average if entry.is_statistic else kernel)(entry)
     if propagates and not np.isfinite(_total(merged)):
         check_entry(entry)
+    merged = merged.reshape(entry.shape)
     return restore(merged.astype(entry.base.dtype, copy=False))
 
 
@@ -307,8 +310,7 @@ def compare_layouts(
 
 
 def check_entry(entry: Entry) -> None:
-    """Refuse NaN and infinity in the arrays of one name."""
-    check_finite(entry.base, entry.name, "the base")
+    """Refuse NaN and infinity in the models' arrays of one name."""
     for position, array in enumerate(entry.models):
         check_finite(array, entry.name, f"model {position}")
 
@@ -370,5 +372,6 @@ def weight_entries(base: State, models: Sequence[State]) -> Iterator[Entry]:
         if identity in seen or entry.base.dtype.kind != "f" or entry.is_statistic:
             continue
         seen.add(identity)
+        check_finite(entry.base, name, "the base")
         check_entry(entry)
         yield entry
