@@ -117,6 +117,7 @@ def merge_weights(
     row = find_method(method)
     start, states = _read(base, models, row)
     check_models(start, states, "merge_weights")
+    _check_companions(start, options)
     settings = {
         "weights": weights,
         "scale": scale,
@@ -203,6 +204,18 @@ def _read(
             "pass the base, or a rule that needs none, such as 'average'."
         )
     return states[0], states
+
+
+def _check_companions(base: State, options: Mapping[str, Any]) -> None:
+    """Refuse names in grams and fishers that the base does not have."""
+    for option in ("grams", "fishers"):
+        for position, one in enumerate(options.get(option) or ()):
+            unknown = sorted(set(one) - set(base))
+            if unknown:
+                raise ValueError(
+                    f"The '{option}' of merge_weights must have names of the base. Got "
+                    f"{listed(unknown)} for model {position}; correct the names."
+                )
 
 
 def _call(
