@@ -99,8 +99,11 @@ def average(
 
     def kernel(entry: Entry) -> NDArray[Any]:
         merged = np.empty(entry.size, dtype=entry.base.dtype)
+        scratch = entry.scratch()
+        mean = np.empty(scratch.shape[1])
         for block in entry.blocks():
-            merged[block] = shares @ entry.values(block)
+            values = entry.values(block, scratch)
+            merged[block] = np.dot(shares, values, out=mean[: values.shape[1]])
         return merged
 
     return merge_states(base, models, kernel, rule="average", propagates=True)

@@ -72,23 +72,34 @@ class Entry:
         for start in range(0, self.size, size):
             yield slice(start, min(start + size, self.size))
 
-    def start(self, block: slice = slice(None)) -> Array:
-        """Return numbers of the flat base, (b,) float64."""
-        return self.base.reshape(-1)[block].astype(np.float64)
+    def start(self, block: slice = slice(None), out: Array | None = None) -> Array:
+        """Return numbers of the flat base, (b,) float64, in `out` if it is given."""
+        flat = self.base.reshape(-1)[block]
+        if out is None:
+            return flat.astype(np.float64)
+        out[: len(flat)] = flat
+        return out[: len(flat)]
 
-    def values(self, block: slice = slice(None)) -> Array:
-        """Return numbers of the flat models, (T, b) float64."""
-        flat = [model.reshape(-1)[block] for model in self.models]
-        values = np.empty((len(flat), len(flat[0])))
-        for row, numbers in zip(values, flat, strict=True):
-            row[:] = numbers
+    def values(self, block: slice = slice(None), out: Array | None = None) -> Array:
+        """Return numbers of the flat models, (T, b) float64, in `out` if given."""
+        first, last, _ = block.indices(self.size)
+        values = self.scratch(last - first) if out is None else out[:, : last - first]
+        for row, model in zip(values, self.models, strict=True):
+            row[:] = model.reshape(-1)[block]
         return values
 
-    def updates(self, block: slice = slice(None)) -> Array:
+    def updates(self, block: slice = slice(None), out: Array | None = None) -> Array:
         """Return what the models differ by from the base, flat, (T, b) float64."""
-        updates = self.values(block)
+        updates = self.values(block, out)
         updates -= self.base.reshape(-1)[block]  # the difference is taken in float64
         return updates
+
+    def scratch(self, length: int = BLOCK) -> Array:
+        """Return memory for a block of all models, to be used again and again.
+
+        Memory that is new for each block costs more than the arithmetic on it.
+        """
+        return np.empty((len(self.models), min(length, self.size)))
 
 
 # Numbers of one merged array from its entry, of the entry's shape or flat.
@@ -98,12 +109,17 @@ BlockKernel = Callable[[Array, Array], Array]
 
 
 def blockwise(kernel: BlockKernel) -> Kernel:
-    """Make a kernel of a function on blocks: base (b,), updates (T, b) to (b,)."""
+    """Make a kernel of a function on blocks: base (b,), updates (T, b) to (b,).
+
+    The function may write into its arguments, and must not keep them.
+    """
 
     def merge(entry: Entry) -> NDArray[Any]:
         merged = np.empty(entry.size, dtype=entry.base.dtype)
+        first, others = np.empty(min(BLOCK, entry.size)), entry.scratch()
         for block in entry.blocks():
-            merged[block] = kernel(entry.start(block), entry.updates(block))
+            start, updates = entry.start(block, first), entry.updates(block, others)
+            merged[block] = kernel(start, updates)
         return merged
 
     return merge
