@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.ensemble import ExtraTreesRegressor
 
 from statlearn.exceptions import DegenerateWeightsWarning
 from statlearn.offline_rl._checks import check_dataset, check_discount
-from statlearn.offline_rl._fitted_evaluation import FittedValues, fit_values
+from statlearn.offline_rl._fitted_evaluation import (
+    FittedValues,
+    default_regressor,
+    fit_values,
+)
 from statlearn.offline_rl._importance import (
     cumulative_log_ratio,
     per_decision,
@@ -70,14 +73,16 @@ def estimate_value(
         weights; of single decisions, plain or normalised; fitted-Q evaluation; doubly
         robust, which corrects the latter by plain per-decision weights.
     behavior : classifier, object, callable or array-like, default=None
-        Policy of the data, in the forms of `policy`. An unfitted classifier is cloned
-        to imitate the data; by default it is a logistic regression on scaled
+        Policy of the data, in the forms of `policy`, such as a fitted
+        :class:`BehaviorCloning` or a :class:`TabularPolicy`. An unfitted classifier is
+        cloned to imitate the data; by default it is a logistic regression on scaled
         observations, or on indicators if each observation is one integer. "fqe" does
         not need it.
     gamma : float, default=1.0
         Discount from 0 to 1.
     regressor : regressor, default=None
-        Predicts values for "fqe" and "dr"; extremely randomised trees by default.
+        Predicts values for "fqe" and "dr". By default extremely randomised trees, or
+        the mean of each state if each observation is one integer.
     n_iter : int, default=50
         Sweeps of the regressor, so many steps ahead a value looks.
     n_bootstraps : int, default=None
@@ -92,6 +97,8 @@ def estimate_value(
     -------
     estimate : ValueEstimate
         The value with a percentile interval and the effective number of trajectories.
+        Resamples of trajectories that the policy could not have made say nothing; if
+        they are more than may lie beyond a limit, both limits are NaN.
 
     Raises
     ------
@@ -104,7 +111,7 @@ def estimate_value(
     Warns
     -----
     DegenerateWeightsWarning
-        If few trajectories have nearly all weight.
+        If few trajectories have nearly all weight, or if limits are NaN.
 
     See Also
     --------
@@ -135,6 +142,10 @@ def estimate_value(
     the length of trajectories. A reward after the last transition has the weight of
     that transition; fitted-Q evaluation does not use it. "dr" keeps Q in its bootstrap.
     Importance sampling costs :math:`O(n)` for each resample.
+
+    A bootstrap over trajectories knows how much they vary, nothing else: with few
+    effective trajectories, or values that the regressor gets wrong, the interval is too
+    narrow.
 
     References
     ----------
@@ -169,7 +180,7 @@ def estimate_value(
     generator = as_generator(random_state)
     if regressor is None and method in ("fqe", "dr"):
         seed = int(generator.integers(2**31))
-        regressor = ExtraTreesRegressor(25, min_samples_leaf=5, random_state=seed)
+        regressor = default_regressor(dataset.observations, seed)
     n = dataset.n_trajectories
 
     def fitted(part: TrajectoryDataset) -> FittedValues:
@@ -193,11 +204,7 @@ def estimate_value(
         )
     drawn = generator.multinomial(n, np.full(n, 1.0 / n), size=n_bootstraps)
     sample = _resampled(estimate, drawn)
-    tail = 0.5 * (1.0 - coverage)
-    interval = None
-    if n_bootstraps:
-        low, high = np.nanquantile(sample, [tail, 1.0 - tail])
-        interval = float(low), float(high)
+    interval = _interval(sample, 0.5 * (1.0 - coverage)) if n_bootstraps else None
     return ValueEstimate(value, interval, coverage, ess, n, method, gamma, sample)
 
 
@@ -235,6 +242,27 @@ def _resampled(estimate: Callable[[Array], Array], drawn: NDArray[Any]) -> Array
     )
 
 
+def _interval(sample: Array, tail: float) -> tuple[float, float]:
+    """Return limits; estimates (B,) that are NaN may be below one or above the other.
+
+    So of the others no more than `tail` less the share of these lies beyond each limit.
+    """
+    known = sample[~np.isnan(sample)]
+    share = len(known) / len(sample)
+    if 1.0 - share > tail:
+        warn(
+            f"The interval of {_CALLER} must be made of resamples with a weight, of "
+            f"which at most a share of {tail:.3g} may have none. Got "
+            f"{len(sample) - len(known)} of {len(sample)}, so that its limits are NaN. "
+            f"Evaluate a policy that is closer to the data, or choose method='fqe'.",
+            DegenerateWeightsWarning,
+        )
+        return np.nan, np.nan
+    below = (tail - (1.0 - share)) / share
+    low, high = np.quantile(known, [below, 1.0 - below])
+    return float(low), float(high)
+
+
 def _log_weights(dataset: TrajectoryDataset, policy: Any, behavior: Any) -> Array:
     """Return the log importance weight (n,) of each trajectory up to each step."""
     wanted = taken_probabilities(policy, dataset, "policy")
@@ -268,8 +296,8 @@ def _effective(log_weight: Array, n: int) -> float:
     if is_thin(ess, n):
         warn(
             f"The weights of {_CALLER} leave {ess:.3g} effective of {n} trajectories, "
-            f"so the estimate says little. Evaluate a policy that is closer to the "
-            f"data, or choose method='fqe'.",
+            f"so the estimate and its interval say little. Evaluate a policy that is "
+            f"closer to the data, or choose method='fqe'.",
             DegenerateWeightsWarning,
         )
     return ess

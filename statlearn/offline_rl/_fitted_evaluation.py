@@ -7,19 +7,49 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.ensemble import ExtraTreesRegressor
 
 from statlearn.offline_rl._action_values import (
     action_values,
     iterate_values,
     transitions_of,
 )
-from statlearn.offline_rl._learning import WeightedRows, discrete_actions, feature_rows
-from statlearn.offline_rl._policies import action_probabilities
+from statlearn.offline_rl._learning import (
+    WeightedRows,
+    discrete_actions,
+    feature_rows,
+    is_numbered,
+)
+from statlearn.offline_rl._policies import action_probabilities, positions_of
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
 
 Array = NDArray[np.float64]
 
 _CALLER = "estimate_value"
+
+
+class StateMeans(RegressorMixin, BaseEstimator):
+    """The mean target of each state; of a state without rows the mean of all."""
+
+    def fit(self, X: NDArray[Any], y: Array) -> StateMeans:
+        """Store the means of rows X (m, 1) with targets y (m,)."""
+        self.states_, codes = np.unique(X[:, 0], return_inverse=True)
+        self.means_ = np.append(
+            np.bincount(codes, weights=y) / np.bincount(codes), y.mean()
+        )
+        return self
+
+    def predict(self, X: NDArray[Any]) -> Array:
+        """Return the means (m,) of the states of rows X (m, 1)."""
+        return self.means_[positions_of(X[:, 0], self.states_)]
+
+
+def default_regressor(observations: NDArray[Any], seed: int) -> Any:
+    """Return an unfitted regressor of values at observations (n, ...)."""
+    if is_numbered(observations):
+        return StateMeans()
+    return ExtraTreesRegressor(25, min_samples_leaf=5, random_state=seed)
 
 
 @dataclass(frozen=True, slots=True)

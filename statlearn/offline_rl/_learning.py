@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -70,11 +71,19 @@ def default_behavior(observations: NDArray[Any]) -> Any:
     Linear, as many policies nearly are: trees blur the borders between actions, and an
     action that is allowed by mistake is what a constraint is there to prevent.
     """
-    if observations.ndim == 1 and observations.dtype.kind in "iu":
-        features: Any = OneHotEncoder(handle_unknown="ignore")
-    else:
-        features = StandardScaler()
-    return make_pipeline(features, LogisticRegression(max_iter=1000))
+    numbered = is_numbered(observations)
+    features = OneHotEncoder(handle_unknown="ignore") if numbered else StandardScaler()
+    model = LogisticRegression(max_iter=1000)
+    if get_config()["enable_metadata_routing"]:
+        model.set_fit_request(sample_weight=True)
+        if not numbered:
+            features.set_fit_request(sample_weight=False)
+    return make_pipeline(features, model)
+
+
+def is_numbered(observations: NDArray[Any]) -> bool:
+    """Tell whether observations (n, ...) are numbers of states."""
+    return observations.ndim == 1 and observations.dtype.kind in "iu"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ class TopFraction(TrajectoryWeighting):
     entropy_ : float
         Entropy in nats of a drawn transition.
     expected_return_ : float
-        Expected return of the policy that the weighted transitions imply.
+        Expected return of the policy that the weighted transitions imply, from
+        starts weighted likewise. Exact in deterministic dynamics, else optimistic.
     batch_return_ : float
         Mean return of the trajectories that transitions are drawn from.
     psv_ : float
@@ -141,7 +142,8 @@ class LinearReturnWeighting(TrajectoryWeighting):
     entropy_ : float
         Entropy in nats of a drawn transition.
     expected_return_ : float
-        Expected return of the policy that the weighted transitions imply.
+        Expected return of the policy that the weighted transitions imply, from
+        starts weighted likewise. Exact in deterministic dynamics, else optimistic.
     batch_return_ : float
         Mean return of the trajectories that transitions are drawn from.
     psv_ : float

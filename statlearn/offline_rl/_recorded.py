@@ -211,6 +211,7 @@ class Recorded:
         n_episodes: int | None = None,
         n_steps: int | None = None,
         max_episode_steps: int | None = None,
+        n_envs: int = 1,
         seed: Any = None,
     ) -> Self:
         """Collect trajectories from an environment.
@@ -221,13 +222,19 @@ class Recorded:
             An environment, which is reset first, or the name of one.
         policy : callable, object with ``act``, or None, default=None
             ``policy(observation)`` or ``policy.act(observation, rng)`` gives an action;
-            by default actions are random. It sees observations as they are stored.
+            by default actions are random. It sees observations as they are stored. An
+            object with ``act_batch(observations, rng)``, such as the policies here, is
+            asked for the actions of all environments at once.
         n_episodes : int, default=None
             Number of episodes; give this or `n_steps`.
         n_steps : int, default=None
             Collect whole episodes until there are as many transitions.
         max_episode_steps : int, default=None
             Cut episodes off after this many steps, for environments without a limit.
+        n_envs : int, default=1
+            Number of copies of the environment to run side by side. Episodes are others
+            with each number, of the same law; where a prediction is slow, many are
+            faster.
         seed : int, Generator or None, default=None
             Of the environment, random actions, and ``rng``.
 
@@ -243,6 +250,11 @@ class Recorded:
             If `env` is no environment of gymnasium or `policy` gives no actions.
         ValueError
             If not exactly one of `n_episodes` and `n_steps` is given.
+
+        Notes
+        -----
+        With several environments, each plays one episode of a round, and waits for the
+        others before the next. So short episodes are not preferred.
         """
         found = _rollout.episodes(
             env,
@@ -250,6 +262,7 @@ class Recorded:
             n_episodes=n_episodes,
             n_steps=n_steps,
             max_episode_steps=max_episode_steps,
+            n_envs=n_envs,
             seed=seed,
         )
         return cls._of(_readers.from_episodes(found, "TrajectoryDataset.rollout"))

@@ -28,7 +28,8 @@ class ValueEstimate:
     value : float
         The estimate.
     interval : tuple of float, or None
-        Lower and upper limit of a bootstrap interval; None without a bootstrap.
+        Lower and upper limit of a bootstrap interval; None without a bootstrap, and NaN
+        if more resamples say nothing than may lie beyond a limit.
     coverage : float
         Probability that the interval is made for.
     ess : float
@@ -42,7 +43,7 @@ class ValueEstimate:
         Discount.
     bootstrap_values : ndarray of shape (n_bootstraps,)
         Estimates from resampled trajectories; NaN for a resample of which the policy
-        could have made none, which the interval leaves out.
+        could have made none, which counts as lying beyond both limits.
     """
 
     value: float
@@ -65,6 +66,8 @@ class ValueEstimate:
         limits = "none"
         if self.interval is not None:
             limits = " to ".join(number(limit) for limit in self.interval)
+            if np.isnan(self.interval).any():
+                limits = "unknown"
         return facts(
             [
                 ("value", number(self.value)),

@@ -58,7 +58,8 @@ class TrajectoryWeighting(BaseEstimator):
     entropy_ : float
         Entropy in nats of a drawn transition.
     expected_return_ : float
-        Expected return of the policy that the weighted transitions imply.
+        Expected return of the policy that the weighted transitions imply, from
+        starts weighted likewise. Exact in deterministic dynamics, else optimistic.
     batch_return_ : float
         Mean return of the trajectories that transitions are drawn from.
     psv_ : float
@@ -67,6 +68,7 @@ class TrajectoryWeighting(BaseEstimator):
     See Also
     --------
     ReturnWeighting : Weights by returns.
+    estimate_value : What a policy is worth, from trajectories as recorded.
     statlearn.weights.WeightingRule : Weights of single rows by their losses.
 
     Notes
@@ -75,7 +77,10 @@ class TrajectoryWeighting(BaseEstimator):
     :math:`\sum_i T_i p_i = 1`, the policy that takes action a in state s with the
     share of a in the weight of s has the expected return :math:`\sum_i p_i G_i /
     \sum_i p_i` if dynamics are deterministic and episodes end, from starts weighted
-    likewise. The mean return of a batch, :math:`\sum_i T_i p_i G_i`, is another number.
+    likewise. Elsewhere that number is optimistic: it takes luck for skill, and where
+    starts differ, weights by return move the starts too, to the easy ones. Compare
+    policies by :func:`estimate_value`. The mean return of a batch, :math:`\sum_i T_i
+    p_i G_i`, is another number.
 
     References
     ----------

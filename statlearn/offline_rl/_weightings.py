@@ -99,7 +99,7 @@ class ReturnWeighting(_TiltedWeighting):
         Share of uniform transitions mixed in, from 0 to 1, which keeps all in sight.
     target_ess : float, default=None
         Choose `alpha` such that the effective number of transitions is this share of
-        all, in (0, 1].
+        all, in (0, 1]. The floor is that of the best trajectories alone.
 
     Attributes
     ----------
@@ -122,7 +122,8 @@ class ReturnWeighting(_TiltedWeighting):
     entropy_ : float
         Entropy in nats of a drawn transition.
     expected_return_ : float
-        Expected return of the policy that the weighted transitions imply.
+        Expected return of the policy that the weighted transitions imply, from
+        starts weighted likewise. Exact in deterministic dynamics, else optimistic.
     batch_return_ : float
         Mean return of the trajectories that transitions are drawn from.
     psv_ : float
@@ -131,6 +132,7 @@ class ReturnWeighting(_TiltedWeighting):
     See Also
     --------
     AdvantageWeighting : For initial states that differ in what they promise.
+    estimate_value : What a policy is worth, from trajectories as recorded.
     statlearn.weights.tilt : The exponential alone.
     sklearn.utils.class_weight.compute_sample_weight : Weights by class.
 
@@ -147,6 +149,12 @@ class ReturnWeighting(_TiltedWeighting):
     alpha is. Equal returns, or a single trajectory, give uniform weights. A positive
     factor of all rewards changes nothing; a number added to each of them does, unless
     all lengths are equal. Time and memory are O(n).
+
+    The smallest effective number of transitions is that of the trajectories with the
+    largest return, and a `target_ess` below its share of all is not reached. A good
+    target is just above the share that you believe to be good: with one expert episode
+    of 500 among 20000 transitions of CartPole, a linear clone has a return of 500 at
+    1.01 times the floor and of 34 at 1.2 times, where alpha is 0.16.
 
     References
     ----------
@@ -224,7 +232,7 @@ class AdvantageWeighting(_TiltedWeighting):
         Share of uniform transitions mixed in, from 0 to 1.
     target_ess : float, default=None
         Choose `alpha` such that the effective number of transitions is this share of
-        all, in (0, 1].
+        all, in (0, 1]. The floor is that of the best trajectories alone.
 
     Attributes
     ----------
@@ -249,7 +257,8 @@ class AdvantageWeighting(_TiltedWeighting):
     entropy_ : float
         Entropy in nats of a drawn transition.
     expected_return_ : float
-        Expected return of the policy that the weighted transitions imply.
+        Expected return of the policy that the weighted transitions imply, from
+        starts weighted likewise. Exact in deterministic dynamics, else optimistic.
     batch_return_ : float
         Mean return of the trajectories that transitions are drawn from.
     psv_ : float
@@ -258,6 +267,7 @@ class AdvantageWeighting(_TiltedWeighting):
     See Also
     --------
     ReturnWeighting : The same without values, with the formula.
+    estimate_value : What a policy is worth, from trajectories as recorded.
     positive_sided_variance : How much there is to gain.
     sklearn.model_selection.cross_val_predict : How values are cross-fitted.
 

@@ -84,6 +84,11 @@ class BehaviorCloning(BaseEstimator):
     In stochastic dynamics a large return may be luck, and a weighted policy imitates
     the lucky: weights favour what can win, not what wins on average.
 
+    Weights decide between rows that an estimator cannot tell apart. One that can tell
+    all of them, such as a tree grown to single rows or the nearest neighbour, returns
+    each recorded action and hardly heeds weights: limit its leaves, or choose a larger
+    neighbourhood.
+
     References
     ----------
     Zhang-Wei Hong, Pulkit Agrawal, Rémi Tachet des Combes, Romain Laroche. Harnessing
@@ -245,13 +250,29 @@ class BehaviorCloning(BaseEstimator):
             What the environment takes: a number if actions are discrete, even if those
             of the data are in a column.
         """
-        seen = np.asarray(observation)[None]
+        return self.act_batch(np.asarray(observation)[None], rng)[0]
+
+    def act_batch(self, observations: Any, rng: Any = None) -> NDArray[Any]:
+        """Return actions for several observations.
+
+        Parameters
+        ----------
+        observations : array-like of shape (n, ...)
+            Observations as in the data set.
+        rng : Generator, int or None, default=None
+            Where draws of a stochastic policy come from.
+
+        Returns
+        -------
+        actions : ndarray of shape (n,) or (n, ...)
+            What the environments take.
+        """
         if not is_classifier(self.policy):
-            return self.predict(seen)[0]
+            return self.predict(observations)
         if not (self.stochastic and hasattr(self, "predict_proba")):
-            return self.predict(seen).ravel()[0]
-        probability = self.predict_proba(seen)
-        return draw_classes(probability, self.classes_, as_generator(rng))[0]
+            return self.predict(observations).ravel()
+        probability = self.predict_proba(observations)
+        return draw_classes(probability, self.classes_, as_generator(rng))
 
     def _rows(self, observations: Any) -> NDArray[Any]:
         check_is_fitted(self)

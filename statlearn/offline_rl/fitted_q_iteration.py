@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
@@ -52,12 +52,16 @@ class FittedQIteration(BaseEstimator):
         Discount from 0 to 1.
     n_iter : int, default=50
         Number of sweeps, so many steps ahead a value looks.
-    behavior : classifier, default=None
-        Predicts the probabilities of actions in the data. By default a logistic
-        regression on scaled observations, or on indicators if each observation is one
-        integer. Pass a flexible one for policies that are not nearly linear.
+    behavior : classifier or policy, default=None
+        Says how probable actions are in the data. A classifier is cloned and fitted to
+        the rows that values are fitted to; by default it is a logistic regression on
+        scaled observations, or on indicators if each observation is one integer. Pass a
+        flexible one for policies that are not nearly linear. A policy is used as it is,
+        such as a :class:`TabularPolicy` or a fitted :class:`BehaviorCloning`; an
+        unfitted one is cloned and fitted with a weighting of its own. A clone of this
+        estimator fits it anew, unless it is in a FrozenEstimator.
     weighting : TrajectoryWeighting, default=None
-        Weights of the trajectories, for values and behaviour alike.
+        Weights of the trajectories, for values, and for a classifier of the behaviour.
     n_samples : int, default=None
         Number of transitions to draw with replacement, in proportion to their weights,
         instead of fitting all of them with weights. If an estimator takes no weights,
@@ -69,8 +73,8 @@ class FittedQIteration(BaseEstimator):
     ----------
     regressors_ : list of regressor
         One for each action.
-    behavior_ : classifier
-        Fitted to the actions of the data.
+    behavior_ : classifier or policy
+        Says how probable actions are.
     weighting_ : TrajectoryWeighting or None
         The fitted clone of the weighting.
     classes_ : ndarray of shape (n_actions,)
@@ -100,7 +104,9 @@ class FittedQIteration(BaseEstimator):
 
     Weights of trajectories depend on outcomes. In stochastic dynamics, weighted data
     show lucky outcomes too often: the values of a weighted fit are optimistic, and
-    their best action can be the worse one.
+    their best action can be the worse one. Weighted data also hide failure, so that all
+    actions seem alike. Weights are of use for what is likely, plain data for what it is
+    worth: ``behavior=BehaviorCloning(classifier, weighting=ReturnWeighting())``.
 
     References
     ----------
@@ -136,7 +142,7 @@ class FittedQIteration(BaseEstimator):
         "policy_constraint": [SHARE],
         "gamma": [Interval(Real, 0, 1, closed="both")],
         "n_iter": [Interval(Integral, 1, None, closed="left")],
-        "behavior": [HasMethods(["fit", "predict_proba"]), None],
+        "behavior": [HasMethods(["predict_proba"]), None],
         "weighting": [TrajectoryWeighting, None],
         "n_samples": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state", np.random.Generator],
@@ -191,19 +197,19 @@ class FittedQIteration(BaseEstimator):
         behavior = self.behavior
         if behavior is None:
             behavior = default_behavior(dataset.observations)
+        policy = _as_policy(behavior, dataset)
+        learners = [self.regressor] + ([behavior] if policy is None else [])
         rows, self.weighting_ = weighted_rows(
-            dataset,
-            self.weighting,
-            [self.regressor, behavior],
-            self.n_samples,
-            generator,
+            dataset, self.weighting, learners, self.n_samples, generator
         )
         # Actions without a row of positive weight do not exist for the policy.
         self.classes_ = np.unique(actions[rows.index])
         codes = np.searchsorted(self.classes_, actions)
         data = transitions_of(dataset, codes, rows.index, caller)
-        extra = rows.weights_for(behavior)
-        self.behavior_ = fitted_classifier(behavior, data.X, actions[rows.index], extra)
+        if policy is None:
+            extra = rows.weights_for(behavior)
+            policy = fitted_classifier(behavior, data.X, actions[rows.index], extra)
+        self.behavior_ = policy
         allowed = self._allowed(data.next_X)
         self.regressors_ = iterate_values(
             self.regressor,
@@ -282,7 +288,24 @@ class FittedQIteration(BaseEstimator):
         action : numpy integer
             What the environment takes.
         """
-        return self.predict(np.asarray(observation)[None]).ravel()[0]
+        return self.act_batch(np.asarray(observation)[None])[0]
+
+    def act_batch(self, observations: Any, rng: Any = None) -> NDArray[Any]:
+        """Return the actions for several observations.
+
+        Parameters
+        ----------
+        observations : array-like of shape (n, ...)
+            Observations as in the data set.
+        rng : Generator, int or None, default=None
+            Not used: the policy is deterministic.
+
+        Returns
+        -------
+        actions : ndarray of shape (n,)
+            What the environments take.
+        """
+        return self.predict(observations).ravel()
 
     def _best(self, X: NDArray[Any]) -> NDArray[np.intp]:
         values = action_values(self.regressors_, X)
@@ -292,10 +315,23 @@ class FittedQIteration(BaseEstimator):
         """Return which actions (m, n_actions) the data take often enough."""
         if self.policy_constraint == 0.0:
             return np.ones((len(X), len(self.classes_)), bool)
-        probability = self.behavior_.predict_proba(X)
+        found = self.behavior_.predict_proba(X)
+        # A policy may know more actions than the rows of the fit, or fewer.
+        known = getattr(self.behavior_, "classes_", np.arange(found.shape[1]))
+        probability = found @ (known[:, None] == self.classes_)
         largest = probability.max(axis=1, keepdims=True)
         return probability >= self.policy_constraint * largest
 
     def _rows(self, observations: Any) -> NDArray[Any]:
         check_is_fitted(self)
         return feature_rows(observations, type(self).__name__, self._shape)
+
+
+def _as_policy(behavior: Any, dataset: TrajectoryDataset) -> Any:
+    """Return a fitted policy, or None for a classifier, which is yet to be fitted."""
+    if not hasattr(behavior, "fit"):
+        return behavior
+    if not hasattr(behavior, "act"):
+        return None
+    fitted = hasattr(behavior, "classes_")
+    return behavior if fitted else clone(behavior).fit(dataset)

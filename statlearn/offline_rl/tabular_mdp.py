@@ -145,6 +145,7 @@ class TabularMDP:
         *,
         weighting: TrajectoryWeighting | None = None,
         policy_constraint: float = 0.0,
+        behavior: TabularPolicy | None = None,
         n_states: int | None = None,
         n_actions: int | None = None,
     ) -> TabularMDP:
@@ -158,8 +159,12 @@ class TabularMDP:
             Weights of the trajectories. They make an estimate of stochastic dynamics
             optimistic.
         policy_constraint : float, default=0.0
-            An action is allowed if its weight in the data is at least this share of the
+            An action is allowed if its probability is at least this share of the
             largest one in the state, and not zero.
+        behavior : TabularPolicy, default=None
+            Probabilities of actions for the constraint; by default their shares in the
+            weight of the state. ``TabularPolicy.from_dataset(dataset, weighting=...)``
+            lets weights say what is likely, and plain data where it leads.
         n_states, n_actions : int, default=None
             How many there are; by default one more than the largest in the data.
 
@@ -167,13 +172,14 @@ class TabularMDP:
         -------
         process : TabularMDP
             Where no action was taken, all are allowed, and end the episode at once.
+            Where none that was taken is likely, all that were taken are allowed.
 
         Raises
         ------
         TypeError
             If `dataset` is something else.
         ValueError
-            If states or actions are no such numbers.
+            If states or actions are no such numbers, or `behavior` has others.
         """
         share = closed_share(
             policy_constraint,
@@ -183,13 +189,12 @@ class TabularMDP:
         )
         counts = Counts.of(dataset, weighting, n_states, n_actions)
         taken = counts.by_action()
-        largest = taken.max(axis=1, keepdims=True)
         seen = np.maximum(taken, np.finfo(np.float64).tiny)
         return cls(
             counts.moves() / seen[:, :, None],
             counts.by_action(dataset.rewards[counts.index]) / seen,
             counts.first_states(dataset),
-            ((taken >= share * largest) & (taken > 0.0)) | (largest == 0.0),
+            _allowed(taken, taken if behavior is None else behavior.probability, share),
         )
 
     def value(
@@ -314,3 +319,18 @@ class TabularMDP:
                 break
             reached = further
         return reached
+
+
+def _allowed(taken: Array, likely: Array, share: float) -> NDArray[np.bool_]:
+    """Return which actions (S, A) of some weight `taken` are `likely` enough (S, A)."""
+    if likely.shape != taken.shape:
+        raise ValueError(
+            f"The 'behavior' of TabularMDP.from_dataset must have a probability for "
+            f"each of {taken.shape} states and actions. Got {likely.shape}; pass "
+            f"n_states and n_actions to both."
+        )
+    seen = taken > 0.0
+    likely = np.where(seen, likely, 0.0)
+    enough = (likely >= share * likely.max(axis=1, keepdims=True)) & (likely > 0.0)
+    enough |= seen & ~enough.any(axis=1, keepdims=True)
+    return enough | ~seen.any(axis=1, keepdims=True)

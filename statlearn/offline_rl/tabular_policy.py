@@ -142,5 +142,22 @@ class TabularPolicy:
         action : numpy integer
             What the environment takes.
         """
-        probability = self.predict_proba([observation])
-        return draw_classes(probability, self.classes_, as_generator(rng))[0]
+        return self.act_batch([observation], rng)[0]
+
+    def act_batch(self, observations: Any, rng: Any = None) -> NDArray[Any]:
+        """Draw actions in several states.
+
+        Parameters
+        ----------
+        observations : array-like of int, shape (n,) or (n, 1)
+            States.
+        rng : Generator, int or None, default=None
+            Where the draws come from.
+
+        Returns
+        -------
+        actions : ndarray of shape (n,)
+            What the environments take.
+        """
+        probability = self.predict_proba(observations)
+        return draw_classes(probability, self.classes_, as_generator(rng))

@@ -18,7 +18,6 @@ from sklearn.tree import DecisionTreeClassifier
 from statlearn.offline_rl import (
     AdvantageWeighting,
     BehaviorCloning,
-    Lottery,
     ReturnWeighting,
     TabularMDP,
     TabularPolicy,
@@ -229,6 +228,8 @@ def try_lottery() -> dict[str, Luck]:
     data = TrajectoryDataset.rollout(
         "statlearn/Lottery-v0", None, n_episodes=N_ROUNDS, seed=LOTTERY_SEED
     )
+    from statlearn.offline_rl import Lottery  # loads gymnasium
+
     truth = TabularMDP.from_env(Lottery())
     size = {"n_states": 1, "n_actions": 2}
     found = {}

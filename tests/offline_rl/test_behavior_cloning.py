@@ -110,6 +110,15 @@ def test_rows_are_drawn_by_weight_for_an_estimator_without_weights():
     assert weighted.predict([[0.0]]) == [1]
 
 
+def test_actions_for_several_observations_are_those_for_each():
+    data = noisy()
+    for policy in (LogisticRegression(), LinearSVC(), DecisionTreeRegressor()):
+        model = BehaviorCloning(policy).fit(data)
+        rng = np.random.default_rng(0)
+        found = model.act_batch(data.observations, np.random.default_rng(0))
+        assert_array_equal(found, [model.act(seen, rng) for seen in data.observations])
+
+
 def test_draws_repeat_with_the_seed():
     data = noisy()
     tree = DecisionTreeClassifier(random_state=0)

@@ -23,6 +23,7 @@ from statlearn.offline_rl import (
     TrajectoryDataset,
     estimate_value,
 )
+from statlearn.offline_rl._fitted_evaluation import StateMeans
 from statlearn.offline_rl._importance import cumulative_log_ratio
 from statlearn.offline_rl._learning import default_behavior
 from trajectory_cases import dataset_of
@@ -216,6 +217,22 @@ def test_fitted_values_are_those_of_the_estimated_process():
     assert (found.interval, found.ess) == (None, 300.0)
 
 
+@pytest.mark.parametrize("method", ["fqe", "dr"])
+def test_values_of_numbered_states_are_means_of_each_state_by_default(method):
+    walk = Walk()
+    options = {"method": method, "behavior": walk.behavior, "n_bootstraps": 0}
+    found, peer = (
+        estimate_value(recorded(300), walk.policy, regressor=regressor, **options)
+        for regressor in (None, TREE)
+    )
+    assert found.value == pytest.approx(peer.value, rel=1e-10)
+
+
+def test_state_without_rows_has_the_mean_of_all():
+    model = StateMeans().fit(np.array([[3], [3], [7]]), np.array([1.0, 3.0, 8.0]))
+    assert_array_equal(model.predict(np.array([[7], [3], [5], [9]])), [8, 2, 4, 4])
+
+
 def test_correction_vanishes_for_exact_values_of_the_estimated_process():
     # With ratios by counts, means of residuals are zero in each state and action.
     data = dataset_of([(1.0,), (2.0,), (6.0,)])
@@ -282,6 +299,45 @@ def test_interval_covers_the_exact_value_as_often_as_it_says():
         ).interval
         hits += low <= exact <= high
     assert 68 <= hits <= 92  # 80, three standard errors of 4
+
+
+def three_of_five(coverage):
+    """Estimate from five trajectories, of which the policy can make the first three."""
+    data = dataset_of([(1,), (2,), (3,), (9,), (9,)])
+    options = {"coverage": coverage, "n_bootstraps": 2000, "random_state": 0}
+    return estimate(data, "wis", [1, 1, 1, 0, 0], **options)
+
+
+def test_interval_takes_a_resample_that_says_nothing_for_the_worst_and_the_best():
+    found = three_of_five(0.9)
+    values, (low, high) = found.bootstrap_values, found.interval
+    unknown = np.isnan(values)
+    assert unknown.mean() == pytest.approx(0.4**5, abs=0.007)  # standard error 0.0023
+    for beyond, reached in (
+        ((values < low) | unknown, (values <= low) | unknown),
+        ((values > high) | unknown, (values >= high) | unknown),
+    ):
+        assert beyond.mean() <= 0.05 <= reached.mean()
+
+
+def test_interval_is_unknown_if_too_many_resamples_say_nothing():
+    with pytest.warns(DegenerateWeightsWarning, match=r"Got \d+ of 2000, so that its"):
+        found = three_of_five(0.99)
+    assert np.isnan(found.interval).all()
+    assert found.value == pytest.approx(2.0)
+    assert "0.99 interval  unknown" in found.summary()
+
+
+def test_single_effective_trajectory_has_no_narrow_interval():
+    data = dataset_of([(float(value),) for value in range(40)])
+    ratios = np.r_[np.zeros(39), 1.0]
+    with (
+        pytest.warns(DegenerateWeightsWarning, match="leave 1 effective of 40"),
+        pytest.warns(DegenerateWeightsWarning, match="limits are NaN"),
+    ):
+        found = estimate(data, "wis", ratios, n_bootstraps=200, random_state=0)
+    assert found.value == 39.0
+    assert np.isnan(found.interval).all()
 
 
 # --------------------------------------------------------------- policies in all forms

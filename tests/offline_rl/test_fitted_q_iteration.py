@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from random_walks import Graph
 from statlearn.offline_rl import (
+    BehaviorCloning,
     FittedQIteration,
     ReturnWeighting,
+    TabularPolicy,
     TopFraction,
     TrajectoryDataset,
 )
@@ -184,6 +188,77 @@ def test_default_behavior_keeps_a_rare_expert_sharp():
     allowed = model._allowed(X)[clear]
     assert allowed[~other[clear]].all()
     assert allowed[other[clear]].mean() < 0.01
+
+
+def test_policy_of_the_data_in_all_forms():
+    data = two_armed([90, 10], [0.0, 1.0])
+    cloned = BehaviorCloning(COUNTS, weighting=ReturnWeighting())
+    fitted = clone(cloned).fit(data)
+    share = fitted.predict_proba([[0.0]])
+    assert share[0, 1] > 0.99
+    for policy in (cloned, fitted, TabularPolicy(share), FrozenEstimator(fitted)):
+        model = FittedQIteration(TREE, behavior=policy).fit(data)
+        assert_array_equal(model.behavior_.predict_proba([[0]]), share)
+        assert model.predict([[0.0]]) == [1]
+    assert not hasattr(cloned, "policy_")
+    model = FittedQIteration(TREE, behavior=fitted).fit(data)
+    assert model.behavior_ is fitted
+
+
+def test_weights_for_actions_leave_values_plain():
+    """A lottery that wins 1 in three of ten, and a safe reward of 0.6."""
+    data = TrajectoryDataset.from_arrays(
+        np.zeros((20, 1)),
+        np.repeat([0, 1], 10),
+        np.repeat([0.6, 1.0, 0.0], [10, 3, 7]),
+        [True] * 20,
+    )
+    apart = FittedQIteration(
+        TREE, behavior=BehaviorCloning(COUNTS, weighting=ReturnWeighting())
+    ).fit(data)
+    assert_allclose(apart.action_values([[0.0]]), [[0.6, 0.3]])
+    assert_allclose(apart.behavior_.predict_proba([[0.0]])[0, 1], 0.942466507)
+    together = FittedQIteration(TREE, behavior=COUNTS, weighting=ReturnWeighting())
+    assert_allclose(
+        together.fit(data).action_values([[0.0]]), [[0.6, 0.999894078]], rtol=1e-8
+    )
+
+
+def test_action_that_the_policy_of_the_data_does_not_take_is_not_allowed():
+    data = two_armed([60, 30, 20], [0.0, 1.0, 2.0])
+    best = BehaviorCloning(COUNTS, weighting=TopFraction(0.1))  # of the last action
+    table = TabularPolicy([[0.4, 0.0, 0.0, 0.6]])
+    for policy, action in ((best, 2), (table, 0)):
+        model = FittedQIteration(TREE, behavior=policy).fit(data)
+        assert_array_equal(model.classes_, [0, 1, 2])
+        assert model.predict([[0.0]]) == [action]
+
+
+@pytest.mark.parametrize("numbered", [True, False], ids=["numbered", "continuous"])
+def test_default_behavior_is_weighted_also_with_metadata_routing(numbered):
+    rng = np.random.default_rng(0)
+    state = rng.integers(4, size=200)
+    data = TrajectoryDataset.from_arrays(
+        state if numbered else state[:, None] + rng.normal(size=(200, 1)),
+        rng.integers(2, size=200),
+        rng.normal(size=200),
+        [True] * 200,
+    )
+    model = FittedQIteration(TREE, n_iter=1, weighting=ReturnWeighting(0.2))
+    X = data.observations.reshape(200, 1)
+    expected = clone(model).fit(data).behavior_.predict_proba(X)
+    with config_context(enable_metadata_routing=True):
+        found = model.fit(data).behavior_.predict_proba(X)
+    assert_allclose(found, expected, rtol=1e-12)
+    plain = clone(model).set_params(weighting=None).fit(data)
+    assert np.abs(plain.behavior_.predict_proba(X) - expected).max() > 0.05
+
+
+def test_actions_for_several_observations_are_those_for_each():
+    data = Graph(6, 3, seed=1).walks(60)
+    model = FittedQIteration(TREE, n_iter=3).fit(data)
+    found = model.act_batch(np.arange(6))
+    assert_array_equal(found, [model.act(state) for state in range(6)])
 
 
 def test_continuous_actions_are_refused():

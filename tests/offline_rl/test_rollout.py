@@ -93,6 +93,63 @@ def test_object_with_act_gets_a_generator():
     assert len(set(first.lengths)) > 1
 
 
+class Parity:
+    """Push by the sign of the angle; remember how many were asked for at once."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def act_batch(self, observations, rng):
+        self.sizes.append(len(observations))
+        return (observations[:, 2] > 0).astype(int)
+
+
+def test_environments_side_by_side_play_whole_episodes_from_seeds_of_their_own():
+    policy = Parity()
+    dataset = rollout("CartPole-v1", policy, n_episodes=5, n_envs=3, seed=7)
+    rounds = dataset.lengths[:3], dataset.lengths[3:]
+    sizes = [
+        int(np.sum(lengths > step))
+        for lengths in rounds
+        for step in range(max(lengths))
+    ]
+    assert policy.sizes == sizes
+    assert (dataset.terminations | dataset.truncations).sum() == 5
+    seeds = np.random.default_rng(7).integers(2**31, size=3)
+    env = gymnasium.make("CartPole-v1")
+    for seed, episode in zip(seeds, dataset, strict=False):
+        observation, _ = env.reset(seed=int(seed))
+        for seen, action in zip(episode.observations, episode.actions, strict=True):
+            assert_array_equal(seen, observation)
+            observation, *_ = env.step(action)
+
+
+def test_one_environment_does_not_depend_on_how_actions_are_asked_for():
+    policy = Parity()
+    one = rollout("CartPole-v1", policy, n_episodes=3, seed=0)
+    assert set(policy.sizes) == {1}
+    each = rollout("CartPole-v1", lambda seen: int(seen[2] > 0), n_episodes=3, seed=0)
+    assert one == each
+
+
+def test_steps_side_by_side_stop_at_the_episode_that_completes_them():
+    dataset = rollout("CartPole-v1", n_steps=300, n_envs=4, seed=0)
+    total = np.cumsum(dataset.lengths)
+    assert total[-2] < 300 <= total[-1]
+    few = rollout("CartPole-v1", n_episodes=2, n_envs=9, seed=0)
+    assert len(few) == 2
+
+
+def test_copies_that_fail_are_told():
+    class Single(Counter):
+        def __deepcopy__(self, memo):
+            raise RuntimeError("one of a kind")
+
+    assert len(rollout(Single(), lambda seen: 1, n_episodes=2)) == 2
+    with pytest.raises(TypeError, match="Got Single, which gave RuntimeError"):
+        rollout(Single(), lambda seen: 1, n_episodes=2, n_envs=2)
+
+
 def test_parts_of_an_observation_are_flattened_for_the_policy_too():
     space = gymnasium.spaces.Dict(
         {"b": gymnasium.spaces.Box(0, 99, (2,)), "a": gymnasium.spaces.Discrete(3)}
@@ -144,8 +201,9 @@ def test_action_of_another_size_is_refused():
         ({"n_episodes": 1, "n_steps": 1}, "Got both"),
         ({"n_episodes": 0}, "The 'n_episodes' of .*>= 1"),
         ({"n_steps": 5, "max_episode_steps": 0}, "The 'max_episode_steps' of"),
+        ({"n_steps": 5, "n_envs": 0}, "The 'n_envs' of .*>= 1"),
     ],
-    ids=range(4),
+    ids=range(5),
 )
 def test_bad_counts_are_refused(options, message):
     with pytest.raises(ValueError, match=message):

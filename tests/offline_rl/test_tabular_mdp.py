@@ -135,6 +135,32 @@ def test_weighted_lottery_is_optimistic(alpha, seen, share):
     )
 
 
+def test_weights_for_actions_leave_the_process_plain():
+    data = one_state(np.repeat([0, 1], 10), np.repeat([0.6, 1.0, 0.0], [10, 3, 7]))
+    likely = TabularPolicy.from_dataset(data, weighting=ReturnWeighting())
+    process = TabularMDP.from_dataset(data, behavior=likely, policy_constraint=0.5)
+    assert_allclose(process.reward, [[0.6, 0.3]])
+    assert_array_equal(process.allowed, [[False, True]])
+    own = TabularMDP.from_dataset(data, policy_constraint=0.5)
+    same = TabularMDP.from_dataset(
+        data, behavior=TabularPolicy.from_dataset(data), policy_constraint=0.5
+    )
+    assert_array_equal(own.allowed, same.allowed)
+
+
+def test_likely_action_must_have_been_taken():
+    data = one_state([0, 1], [0, 0])
+    for share, allowed in (
+        ([0.0, 0.4, 0.6], [False, True, False]),
+        ([0.0, 0.0, 1.0], [True, True, False]),
+    ):
+        table = TabularPolicy([share, share])
+        process = TabularMDP.from_dataset(
+            data, behavior=table, policy_constraint=0.5, n_states=2, n_actions=3
+        )
+        assert_array_equal(process.allowed, [allowed, [True] * 3])
+
+
 def test_state_without_data_has_a_uniform_policy():
     policy = TabularPolicy.from_dataset(one_state([1, 1], [0, 0]), n_states=2)
     assert_allclose(policy.probability, [[0.0, 1.0], [0.5, 0.5]])
@@ -146,6 +172,8 @@ def test_table_draws_by_its_probabilities():
     drawn = [policy.act(0, rng) for _ in range(2000)]
     assert np.mean(drawn) == pytest.approx(0.75, abs=0.04)  # standard error 0.0097
     assert policy.predict([[0]]) == [1]
+    again = policy.act_batch(np.zeros(2000, int), np.random.default_rng(0))
+    assert_array_equal(again, drawn)
 
 
 # --------------------------------------------------------------------------- refusals
@@ -171,6 +199,13 @@ def test_observations_that_are_no_numbers_of_states_are_refused(seen):
     data = TrajectoryDataset.from_arrays(seen, [0, 1], [0.0, 0.0], [True, True])
     with pytest.raises(ValueError, match="expected observations that are integers"):
         TabularPolicy.from_dataset(data)
+
+
+def test_behavior_of_other_states_is_refused():
+    with pytest.raises(ValueError, match=r"\(1, 1\) states and actions. Got \(2, 1\)"):
+        TabularMDP.from_dataset(
+            one_state([0], [0]), behavior=TabularPolicy([[1.0], [1.0]])
+        )
 
 
 def test_too_few_states_are_refused():

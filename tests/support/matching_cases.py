@@ -6,6 +6,8 @@ and for both orders of the permutations.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from statlearn.merging import apply_permutation
@@ -64,7 +66,7 @@ def perceptron(sizes, seed=0):
     """State dict of a perceptron with Gaussian weights."""
     rng = np.random.default_rng(seed)
     state = {}
-    for layer, shape in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for layer, shape in enumerate(pairwise(sizes)):
         state[f"W{layer}"] = rng.normal(size=shape) / np.sqrt(shape[0])
         state[f"b{layer}"] = rng.normal(size=shape[1])
     return state
