@@ -34,6 +34,16 @@ class StoredWeights(Mapping[str, NDArray[Any]]):
     ----------
     entries : mapping of str to Stored
         Where each array is.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from statlearn.merging import open_weights, save_weights
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_weights(f"{folder}/model", {"a": np.zeros(2), "b": np.ones(3)})
+    ...     open_weights(f"{folder}/model").layout()
+    {'a': ((2,), 'f'), 'b': ((3,), 'f')}
     """
 
     def __init__(self, entries: Mapping[str, Stored]) -> None:
@@ -203,10 +213,22 @@ def merge_files(
         File or new folder for the result, as in :func:`save_weights`.
     method : str or callable, default="r-tsvm"
         Rule, as in :func:`merge_weights`, one that merges each array alone.
-    weights, scale, density, random_state, include, exclude, overrides, **options
+    weights : sequence of float, default=None
+        As in :func:`merge_weights`.
+    scale : float, default=1.0
+        As in :func:`merge_weights`.
+    density : float, default=None
+        As in :func:`merge_weights`.
+    random_state : int, Generator, RandomState or None, default=None
+        As in :func:`merge_weights`.
+    include, exclude : str or iterable of str, default=None
+        As in :func:`merge_weights`.
+    overrides : mapping of str to mapping, default=None
         As in :func:`merge_weights`.
     max_shard_size : int, default=None
         Largest number of bytes of arrays in a file of a folder; None for one file.
+    **options : object
+        Further parameters of the rule.
 
     Raises
     ------

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from statlearn.merging._layers import chosen_arrays
 from statlearn.merging._named_arrays import NamedArrays
@@ -19,13 +18,9 @@ from statlearn.merging._quantization import (
     decode,
     encode,
 )
+from statlearn.merging._residual import difference, residual
 from statlearn.merging._signature_file import read_signature, write_signature
-from statlearn.merging._state import (
-    Array,
-    check_finite,
-    check_models,
-    to_array,
-)
+from statlearn.merging._state import Array, check_models, to_array
 from statlearn.merging._views import get_weights, set_weights
 from statlearn.utils._arrays import real_number
 
@@ -121,8 +116,18 @@ class WeightSignature(NamedArrays):
         )
 
     @classmethod
+    def _adopt(cls, arrays: dict[str, Array]) -> Self:
+        """Make a signature of arrays that nobody else has; they are not copied."""
+        signature = cls({})
+        for array in arrays.values():
+            array.flags.writeable = False
+        signature._arrays = arrays
+        return signature
+
+    @classmethod
     def _from_codes(cls, codes: Mapping[str, Codes]) -> Self:
-        signature = cls({name: decode(coded) for name, coded in codes.items()})
+        arrays = {name: np.asarray(decode(coded)) for name, coded in codes.items()}
+        signature = cls._adopt(arrays)
         signature._codes = dict(codes)
         return signature
 
@@ -250,10 +255,9 @@ def weight_signature(
     signature: dict[str, Array] = {}
     for name in chosen_arrays(plain, layers):
         arrays = [to_array(state[name]) for state in (plain, *models)]
-        for array, who in zip(arrays, ("clean", "robust", "base"), strict=False):
-            check_finite(array, name, f"the {who} model")
-        signature[name] = _residual(*arrays) if project else _difference(*arrays[:2])
-    return WeightSignature(signature)
+        change = residual(name, *arrays) if project else difference(name, *arrays[:2])
+        signature[name] = change
+    return WeightSignature._adopt(signature)
 
 
 def apply_signature(
@@ -271,8 +275,8 @@ def apply_signature(
         One or several; their order does not matter.
     alpha : float or sequence of float, default=None
         Strength, of all or of each; None is 1 for one signature and 1/n for n. It is
-        the factor itself. (The published code multiplies by it twice, so its alpha acts
-        as the square.)
+        the factor itself; the published code multiplies by it twice, so that its alpha
+        acts as the square.
 
     Returns
     -------
@@ -412,20 +416,3 @@ def _strengths(
             f"{n_signatures}. Got {len(strengths)}; pass as many as signatures."
         )
     return strengths
-
-
-def _difference(clean: NDArray[Any], robust: NDArray[Any]) -> Array:
-    return robust.astype(np.float64) - clean
-
-
-def _residual(clean: NDArray[Any], robust: NDArray[Any], base: NDArray[Any]) -> Array:
-    """Return the robust update without its part along the clean one."""
-    a = clean.astype(np.float64) - base
-    b = robust.astype(np.float64) - base
-    largest = np.abs(a).max(initial=0.0)
-    if largest == 0.0:
-        return b
-    if a.size == 1:  # any two numbers are parallel; rounding would say otherwise
-        return np.zeros_like(b)
-    a /= largest  # squares of tiny updates would vanish
-    return np.asarray(b - a * (np.vdot(a, b) / np.vdot(a, a)))

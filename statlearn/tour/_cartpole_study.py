@@ -231,7 +231,7 @@ def try_lottery() -> dict[str, Luck]:
     from statlearn.offline_rl import Lottery  # loads gymnasium
 
     truth = TabularMDP.from_env(Lottery())
-    size = {"n_states": 1, "n_actions": 2}
+    size: dict[str, Any] = {"n_states": 1, "n_actions": 2}
     found = {}
     for method, weighting in ({PLAIN: None} | WEIGHTINGS).items():
         policy = TabularPolicy.from_dataset(data, weighting=weighting, **size)

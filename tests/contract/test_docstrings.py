@@ -30,6 +30,10 @@ def resolve(path):
     return getattr(importlib.import_module(module), name)
 
 
+# Constants have no docstring.
+PUBLIC = [path for path in PUBLIC if callable(resolve(path))]
+
+
 def own_methods(cls):
     """Public methods that our code defines, not those that scikit-learn adds."""
     for name, value in inspect.getmembers(cls, inspect.isroutine):

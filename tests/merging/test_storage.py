@@ -398,14 +398,12 @@ merge_files(f"{folder}/0.safetensors", models, f"{folder}/merged", method,
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
-@pytest.mark.parametrize("method", ["task-arithmetic", "dare"])
-def test_files_four_times_the_memory_are_merged(method, tmp_path):
-    rng = np.random.default_rng(0)
+def test_files_four_times_the_memory_are_merged(tmp_path):
+    method = "task-arithmetic"
     shape = (64, 512, 512)  # 64 arrays of a mebibyte in each of four files
-
+    numbers = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     for number in range(4):
-        numbers = rng.standard_normal(shape, dtype=np.float32)
-        state = {f"layer{i}.w": array for i, array in enumerate(numbers)}
+        state = {f"layer{i}.w": array + number for i, array in enumerate(numbers)}
         save_weights(tmp_path / f"{number}.safetensors", state)
     program = [sys.executable, "-c", MERGE_IN_LITTLE_MEMORY, str(tmp_path), method]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
@@ -413,8 +411,7 @@ def test_files_four_times_the_memory_are_merged(method, tmp_path):
     merged = open_weights(tmp_path / "merged")
     assert len(merged) == 64
     assert len(merged.files) == 4
-    if method == "task-arithmetic":
-        parts = [open_weights(tmp_path / f"{n}.safetensors") for n in range(4)]
-        base, *tuned = ({"w": part["layer9.w"]} for part in parts)
-        expected = merge_weights(base, tuned, method)["w"]
-        np.testing.assert_array_equal(merged["layer9.w"], expected)
+    parts = [open_weights(tmp_path / f"{n}.safetensors") for n in range(4)]
+    base, *tuned = ({"w": part["layer9.w"]} for part in parts)
+    expected = merge_weights(base, tuned, method)["w"]
+    np.testing.assert_array_equal(merged["layer9.w"], expected)
