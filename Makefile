@@ -31,8 +31,11 @@ help:  ## list the targets
 demo: $(STAMP)  ## fit each method on real data, print one table, write one page
 	@$(BIN)/python -m statlearn tour
 
-test: lint docs  ## every gate and the quick tests with coverage
-	$(call stage,quick tests,$(BIN)/python -m pytest -n 2 --randomly-seed=1 --cov --cov-report=term)
+# The contracts run without coverage, which would slow them down by half.
+test: lint docs  ## every gate, the quick tests with coverage, the contracts
+	$(call stage,quick tests,$(BIN)/python -m pytest -n 2 --randomly-seed=1 \
+		--ignore=tests/contract --cov --cov-report=term)
+	$(call stage,contracts,$(BIN)/python -m pytest -n 2 --randomly-seed=1 tests/contract)
 
 test-slow: $(STAMP)  ## statistical claims, with fixed seeds, and the notebooks
 	$(call stage,slow tests,$(BIN)/python -m pytest -m slow -n 2 -p no:randomly --durations=10)
