@@ -50,6 +50,7 @@ from statlearn.merging._storage import (
     save_weights,
 )
 from statlearn.merging._task_vector import TaskVector, cosine_matrix, task_vector
+from statlearn.merging._task_vector_plot import TaskVectorDisplay
 from statlearn.merging._ties import ties
 from statlearn.merging._views import get_weights, set_weights
 from statlearn.merging._weight_signature import (
@@ -58,6 +59,7 @@ from statlearn.merging._weight_signature import (
     patched,
     weight_signature,
 )
+from statlearn.merging.model_merger import ModelMerger
 from statlearn.merging.permutation_averaging import MatchedAveraging
 from statlearn.merging.permutation_spec import PermutationSpec, mlp_spec
 from statlearn.merging.signature_patched_classifier import SignaturePatchedClassifier
@@ -71,11 +73,13 @@ __all__ = [
     "MatchResult",
     "MatchedAveraging",
     "MergeMethod",
+    "ModelMerger",
     "PermutationSpec",
     "SignaturePatchedClassifier",
     "SingularAlignmentDisplay",
     "StoredWeights",
     "TaskVector",
+    "TaskVectorDisplay",
     "WeightMatcher",
     "WeightSignature",
     "alignment",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from statlearn.merging._evidence import _layers, _rows
+from statlearn.merging._evidence import read_layers, read_rows
 from statlearn.merging._matching import (
     MatchResult,
     distance_between,
@@ -208,8 +208,8 @@ def _computed(
                 f"{type(network).__name__}; pass what its units compute as "
                 "'activations'."
             )
-    layers = [_layers(network, caller) for network in (reference, model)]
-    rows = _rows(reference, X, caller)
+    layers = [read_layers(network, caller) for network in (reference, model)]
+    rows = read_rows(reference, X, caller)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
         hidden = [stack.inputs(batch)[0][1:] for stack in layers]

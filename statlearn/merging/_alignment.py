@@ -159,7 +159,7 @@ def _matrices(
 ) -> dict[str, Array]:
     """Return the arrays of the layers that have two axes or more, as matrices."""
     check_models(state, [], caller, at_least=0)
-    names = set(chosen_arrays(state, layers))
+    names = set(chosen_arrays(state, layers, "alignment"))
     chosen = {name: state[name] for name in state if name in names}
     found = {
         name: array.reshape(len(array), -1)

@@ -57,12 +57,14 @@ class Descent:
         self._common = {
             name: np.zeros((len(order), len(order))) for name, order in begin.items()
         }
+        # Memory for products, which would cost more to get than to fill.
+        self._scratch = {n: np.empty((n, n)) for n in map(len, begin.values())}
         self._solved = dict.fromkeys(begin, False)
-        squares = [
-            sum(float(np.vdot(a, a)) for a in state.values())
+        norms = [
+            np.sqrt(sum(np.linalg.norm(array) ** 2 for array in state.values()))
             for state in (reference, model)
         ]
-        self._scale = float(np.sqrt(squares[0] * squares[1]))
+        self._scale = float(norms[0] * norms[1])
 
     def run(
         self, order: Order, max_iter: int, tol: float, rng: np.random.Generator
@@ -83,7 +85,7 @@ class Descent:
         """Solve for one permutation; return the gain, 0 if it stays."""
         common = self._common[name]
         for pair in self._pairs[name]:
-            if pair.add_to(common, self.current):
+            if pair.add_to(common, self.current, self._scratch[len(common)]):
                 self._solved[name] = False
         if self._solved[name]:
             return 0.0
@@ -132,26 +134,30 @@ class Pair:
         self._model = _in_front(model, axis, block)
         self._seen: dict[str, NDArray[np.intp]] | None = None
 
-    def add_to(self, common: Array, current: Permutations) -> bool:
+    def add_to(self, common: Array, current: Permutations, scratch: Array) -> bool:
         """Add what has changed in the inner products; tell whether anything has."""
         seen, self._seen = self._seen, {e[0]: current[e[0]] for _, e in self._others}
         if seen is None:
-            common += _products(self._reference, self._ordered(current))
+            common += _products(self._reference, self._ordered(current), scratch)
             return True
         moved = [name for name in seen if seen[name] is not current[name]]
         if not moved:
             return False
         if len(self._others) == 1:
-            self._add_moved(common, seen[moved[0]], current[moved[0]])
+            old, new = seen[moved[0]], current[moved[0]]
+            common += _products(*self._moved(old, new), scratch)
         else:
-            common += _products(self._reference, self._ordered(current))
-            common -= _products(self._reference, self._ordered(seen))
+            common += _products(self._reference, self._ordered(current), scratch)
+            common -= _products(self._reference, self._ordered(seen), scratch)
         return True
 
-    def _add_moved(
-        self, common: Array, old: NDArray[np.intp], new: NDArray[np.intp]
-    ) -> None:
-        """Update for the units of the one other permutation that moved."""
+    def _moved(
+        self, old: NDArray[np.intp], new: NDArray[np.intp]
+    ) -> tuple[Array, Array]:
+        """Return the part of the reference that meets other numbers, and their change.
+
+        Only for arrays with one other permutation; both arrays (n, moved, ...).
+        """
         axis, (_, block) = self._others[0]
         rows = np.flatnonzero(old != new)
         before, after = with_blocks(old[rows], block), with_blocks(new[rows], block)
@@ -160,7 +166,7 @@ class Pair:
         fixed = np.moveaxis(self._reference, axis, 0)[with_blocks(rows, block)]
         change = model[after]
         change -= model[before]
-        common += _products(np.moveaxis(fixed, 1, 0), np.moveaxis(change, 1, 0))
+        return np.moveaxis(fixed, 1, 0), np.moveaxis(change, 1, 0)
 
     def _ordered(self, current: Permutations) -> Array:
         """Return the model's array with all other permutations applied."""
@@ -181,6 +187,6 @@ def _in_front(array: Array, axis: int, block: int) -> Array:
     return np.moveaxis(array, axis, 0)
 
 
-def _products(a: Array, b: Array) -> Array:
+def _products(a: Array, b: Array, out: Array) -> Array:
     """Return all inner products of units, (n, n), from arrays (n, ...)."""
-    return a.reshape(len(a), -1) @ b.reshape(len(b), -1).T
+    return np.matmul(a.reshape(len(a), -1), b.reshape(len(b), -1).T, out=out)

@@ -119,8 +119,8 @@ def layer_grams(model: Any, X: Any) -> dict[str, Array]:
     array([[0.5, 0. ],
            [0. , 2. ]])
     """
-    layers = _layers(model, "layer_grams")
-    inputs, _ = layers.inputs(_rows(model, X, "layer_grams"))
+    layers = read_layers(model, "layer_grams")
+    inputs, _ = layers.inputs(read_rows(model, X, "layer_grams"))
     return {
         name: values.T @ values / len(values)
         for (name, _), values in zip(layers.names, inputs, strict=True)
@@ -186,8 +186,8 @@ def fisher_information(model: Any, X: Any, y: Any = None) -> dict[str, Array]:
     array([0.5, 2. ])
     """
     caller = "fisher_information"
-    layers = _layers(model, caller)
-    rows = _rows(model, X, caller)
+    layers = read_layers(model, caller)
+    rows = read_rows(model, X, caller)
     inputs, outputs = layers.inputs(rows)
     _likelihood(model, rows, outputs, caller)
     targets = None if y is None else _targets(model, y, outputs, caller)
@@ -233,7 +233,7 @@ def _slopes_of_the_target(
 # --- models ------------------------------------------------------------------
 
 
-def _layers(model: Any, caller: str) -> _Layers:
+def read_layers(model: Any, caller: str) -> _Layers:
     """Return a fitted model as layers, or say which models are understood."""
     check_is_fitted(model)
     if hasattr(model, "coefs_") and hasattr(model, "intercepts_"):
@@ -260,7 +260,7 @@ def _layers(model: Any, caller: str) -> _Layers:
     return _Layers([("coef_", "intercept_")], [matrix], [bias], "identity", head)
 
 
-def _rows(model: Any, X: Any, caller: str) -> Array:
+def read_rows(model: Any, X: Any, caller: str) -> Array:
     """Return the rows as numbers, with the features of the model."""
     rows = check_array(X, dtype=np.float64, estimator=caller)
     features = getattr(model, "n_features_in_", rows.shape[1])

@@ -20,7 +20,9 @@ def layer_of(name: str) -> str:
     return "" if name in {"coef_", "intercept_"} else name
 
 
-def chosen_arrays(state: State, layers: float | Iterable[str] | None) -> list[str]:
+def chosen_arrays(
+    state: State, layers: float | Iterable[str] | None, caller: str
+) -> list[str]:
     """Return the names of the arrays of the wanted layers."""
     names = [
         name
@@ -31,15 +33,15 @@ def chosen_arrays(state: State, layers: float | Iterable[str] | None) -> list[st
     if layers is None or layers == "all":
         return names
     if isinstance(layers, str):
-        return _matching(names, [layers])
+        return _matching(names, [layers], caller)
     if isinstance(layers, Iterable):
-        return _matching(names, list(layers))
+        return _matching(names, list(layers), caller)
     order = list(dict.fromkeys(map(layer_of, names)))
-    number = real_number(layers, "layers", "weight_signature")
+    number = real_number(layers, "layers", caller)
     whole = isinstance(layers, (int, np.integer)) and not isinstance(layers, bool)
     if not (1 <= number <= len(order) if whole else 0.0 < number <= 1.0):
         raise ValueError(
-            "The 'layers' of weight_signature must be a whole number from 1 to "
+            f"The 'layers' of {caller} must be a whole number from 1 to "
             f"{len(order)}, a share in (0, 1] or a list of names. Got {layers!r}; pass "
             "None for all layers."
         )
@@ -47,12 +49,12 @@ def chosen_arrays(state: State, layers: float | Iterable[str] | None) -> list[st
     return [name for name in names if layer_of(name) in first]
 
 
-def _matching(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+def _matching(names: Sequence[str], patterns: Sequence[str], caller: str) -> list[str]:
     """Return names that a pattern matches, or whose layer it matches."""
     for pattern in patterns:
         if not any(_fits(name, pattern) for name in names):
             raise ValueError(
-                "Each of the 'layers' of weight_signature must name a layer or an "
+                f"Each of the 'layers' of {caller} must name a layer or an "
                 f"array. Got {pattern!r} and arrays {listed(names)}; correct the name."
             )
     return [name for name in names if any(_fits(name, p) for p in patterns)]

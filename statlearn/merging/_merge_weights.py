@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from statlearn.merging._methods import MergeMethod, Rule, find_method
-from statlearn.merging._state import State, check_models, listed, restorer, to_array
+from statlearn.merging._state import (
+    RUNNING_STATISTICS,
+    State,
+    check_models,
+    listed,
+    restorer,
+    to_array,
+)
 from statlearn.merging._views import get_weights
 from statlearn.utils._arrays import real_number
 from statlearn.utils._rng import as_generator
@@ -116,6 +123,11 @@ def merge_weights(
     """
     row = find_method(method)
     start, states = _read(base, models, row)
+    if base is None and scale != 1.0:
+        raise ValueError(
+            "The 'scale' of merge_weights moves from the base to the merged model. "
+            f"Got {scale!r} and base=None; pass the base, or leave the scale at 1."
+        )
     check_models(start, states, "merge_weights")
     _check_companions(start, options)
     settings = {
@@ -252,7 +264,8 @@ def _rescale(base: State, merged: dict[str, Any], scale: float) -> dict[str, Any
     scaled: dict[str, Any] = {}
     for name, value in merged.items():
         start, end = to_array(base[name]), to_array(value)
-        if start.dtype.kind != "f":
+        statistic = name.rpartition(".")[2] in RUNNING_STATISTICS
+        if start.dtype.kind != "f" or statistic:  # which are no updates
             scaled[name] = value
             continue
         origin = start.astype(np.float64)

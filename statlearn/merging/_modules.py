@@ -9,11 +9,22 @@ _KERNELS = {"Linear", "Conv1d", "Conv2d", "Conv3d"}
 _BATCH_NORMS = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"}
 _INSTANCE_NORMS = {"InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"}
 _NORMS = {"GroupNorm", "LayerNorm", "RMSNorm"} | _BATCH_NORMS | _INSTANCE_NORMS
-_ELEMENTWISE = {
+# What treats all units alike; a softmax is no matter of order either.
+_ALIKE = {
     *("CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh"),
     *("Identity", "LeakyReLU", "LogSigmoid", "Mish", "ReLU", "ReLU6", "SELU", "SiLU"),
     *("Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink"),
-    *("Threshold", "AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d"),
+    *(
+        "Threshold",
+        "LogSoftmax",
+        "Softmax",
+        "Softmin",
+        "AlphaDropout",
+        "Dropout",
+        "Dropout1d",
+        "Dropout2d",
+        "Dropout3d",
+    ),
 }
 _ON_IMAGES = {
     f"{kind}{n}d"
@@ -64,7 +75,7 @@ def parametrised_layers(model: Any) -> list[str]:
             on_images = None if on_images is None else False
         elif kind in _ON_IMAGES and unit_last:
             _refuse(name, layer, "which puts neighbouring units together")
-        elif kind not in _ELEMENTWISE | _ON_IMAGES | {"PReLU"}:
+        elif kind not in _ALIKE | _ON_IMAGES | {"PReLU"}:
             raise TypeError(
                 "spec_for knows linear and convolutional layers, normalisation, "
                 "activations, pooling, padding, dropout and Flatten. Got "

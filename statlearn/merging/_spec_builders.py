@@ -191,11 +191,11 @@ def residual_spec(
     """
     chain = _Chain(weights, "residual_spec", layout)
     stream = chain.follow(chain.read(stem, "stem"), None, last_output="S0")
-    for number, block in enumerate(blocks):
+    for block in blocks:
         main, shortcut = _parts_of(block)
         before, after = stream, stream[0] if stream else None
         if shortcut is not None:
-            after = f"S{number + 1}"
+            after = chain.new_name("S")
             stream = chain.follow(
                 chain.read(shortcut, "blocks"), before, last_output=after
             )
@@ -278,7 +278,7 @@ class _Chain:
         for name in arrays:
             shape = self._shape(name)
             if name in kernels:
-                output = last_output if name == kernels[-1] else self._new_name()
+                output = last_output if name == kernels[-1] else self.new_name("P")
                 entry = self._through(name, entry, output)
             elif shape not in {(), (1,)}:  # counters and common slopes stay
                 first = self._join(name, 0, entry, shape[0], flat=len(shape) == 1)
@@ -330,9 +330,9 @@ class _Chain:
                 units = shape[0 if self.layout == "torch" else -1]
         return found
 
-    def _new_name(self) -> str:
-        number = sum(name.startswith("P") for name in self.sizes)
-        return f"P{number}"
+    def new_name(self, kind: str) -> str:
+        """Return the name of the next permutation of a kind, "P" or "S"."""
+        return f"{kind}{sum(name.startswith(kind) for name in self.sizes)}"
 
     def _shape(self, name: str) -> tuple[int, ...]:
         return np.shape(to_array(self.weights[name]))

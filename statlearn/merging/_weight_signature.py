@@ -253,7 +253,7 @@ def weight_signature(
     check_models(plain, models, caller)
     project = projection and base is not None
     signature: dict[str, Array] = {}
-    for name in chosen_arrays(plain, layers):
+    for name in chosen_arrays(plain, layers, caller):
         arrays = [to_array(state[name]) for state in (plain, *models)]
         change = residual(name, *arrays) if project else difference(name, *arrays[:2])
         signature[name] = change

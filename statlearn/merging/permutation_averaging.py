@@ -69,12 +69,14 @@ class MatchedAveraging(Delegating):
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.datasets import load_wine
     >>> from sklearn.neural_network import MLPClassifier
+    >>> from sklearn.preprocessing import scale
     >>> from statlearn.merging import MatchedAveraging
-    >>> X, y = load_iris(return_X_y=True)
+    >>> X, y = load_wine(return_X_y=True)
+    >>> X = scale(X)
     >>> networks = [
-    ...     MLPClassifier((64,), max_iter=50, tol=0.1, random_state=seed).fit(X, y)
+    ...     MLPClassifier((64,), tol=0.01, random_state=seed).fit(X, y)
     ...     for seed in range(3)
     ... ]
     >>> model = MatchedAveraging(networks, random_state=0).fit()

@@ -54,7 +54,7 @@ SCALES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 #: Images that the base has seen in each view.
 N_BASE = 60
 #: Passes of an expert, and of the network that learns all views, over its images.
-N_PASSES = 15
+N_PASSES = 12
 
 # --- matching
 BEFORE, AFTER = "as trained", "matched"

@@ -20,6 +20,7 @@ from matching_cases import (
 from statlearn.merging import (
     PermutationSpec,
     apply_permutation,
+    compose_permutations,
     match_weights,
     mlp_spec,
 )
@@ -59,8 +60,8 @@ def test_planted_order_is_found_exactly(sizes, seed):
     moved, orders = shuffled(spec, network, seed)
     result = match_weights(spec, network, moved, random_state=seed)
     assert result.distance_after == 0.0
-    for name, order in orders.items():
-        np.testing.assert_array_equal(order[result.permutations[name]], range(len(order)))
+    back = compose_permutations(orders, result.permutations)
+    assert_same_orders(back, {name: range(len(o)) for name, o in orders.items()})
 
 
 def test_one_hidden_layer_is_solved_by_the_first_assignment():
@@ -153,7 +154,11 @@ def test_too_few_passes_are_told():
     ("options", "error", "message"),
     [
         ({"order": "sideways"}, ValueError, "Got 'sideways'; pass 'random'"),
-        ({"n_init": 0}, ValueError, "'n_init' of match_weights must be an integer >= 1"),
+        (
+            {"n_init": 0},
+            ValueError,
+            "'n_init' of match_weights must be an integer >= 1",
+        ),
         ({"n_init": 1.5}, TypeError, "'n_init' of match_weights must be an integer"),
         ({"max_iter": 0}, ValueError, "'max_iter' of match_weights"),
         ({"tol": -1.0}, ValueError, "'tol' of match_weights must be >= 0"),

@@ -205,3 +205,18 @@ def test_mistyped_name_of_evidence_is_refused(method):
     evidence = [{"W0": np.eye(2), "w1": np.eye(2)}] * 2
     with pytest.raises(ValueError, match=rf"'{option}' .* Got \['w1'\] for model 0"):
         merge_weights(BASE, MODELS, method, **{option: evidence})
+
+
+def test_scale_leaves_averages_of_running_statistics_alone():
+    base = {"w": np.zeros(2), "bn.running_var": np.ones(2)}
+    models = [
+        {"w": np.ones(2), "bn.running_var": np.full(2, var)} for var in (0.2, 0.4)
+    ]
+    merged = merge_weights(base, models, "average", scale=3.0)
+    np.testing.assert_array_equal(merged["w"], 3.0)
+    np.testing.assert_allclose(merged["bn.running_var"], 0.3)
+
+
+def test_scale_without_a_base_is_refused():
+    with pytest.raises(ValueError, match=r"Got 0.5 and base=None; pass the base"):
+        merge_weights(None, MODELS, "average", scale=0.5)

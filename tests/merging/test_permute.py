@@ -82,5 +82,3 @@ def test_permutations_of_other_lengths_do_not_compose():
 def test_wrong_permutations_are_refused():
     with pytest.raises(ValueError, match="each integer below 3 once"):
         apply_permutation(mlp_spec(3), {"P0": [0, 0, 1]}, A)
-
-

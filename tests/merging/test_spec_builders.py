@@ -10,6 +10,7 @@ from torch import nn
 from matching_cases import A
 from statlearn.merging import (
     PermutationSpec,
+    apply_permutation,
     check_function_preserved,
     match_weights,
     mlp_spec,
@@ -19,7 +20,9 @@ from statlearn.merging import (
 )
 
 ROWS = np.random.default_rng(0).normal(size=(40, 3))
-NETWORK = MLPRegressor(hidden_layer_sizes=(5, 4), max_iter=5000, tol=1e-2, random_state=0)
+NETWORK = MLPRegressor(
+    hidden_layer_sizes=(5, 4), max_iter=5000, tol=1e-2, random_state=0
+)
 NETWORK.fit(ROWS, ROWS.sum(axis=1))
 
 
@@ -91,8 +94,10 @@ def test_kernels_with_one_input_a_channel_keep_the_channels():
     state = zeros(a_weight=(4, 3, 3, 3), b_weight=(4, 1, 3, 3), b_bias=4)
     spec = sequential_spec(state | zeros(c_weight=(2, 4, 1, 1)), ["a", "b", "c"])
     assert spec.permutations == {
-        "P0": (("a.weight", 0, 1), ("b.weight", 0, 1), ("b.bias", 0, 1))
-        + (("c.weight", 1, 1),)
+        "P0": (
+            *(("a.weight", 0, 1), ("b.weight", 0, 1), ("b.bias", 0, 1)),
+            ("c.weight", 1, 1),
+        )
     }
 
 
@@ -171,9 +176,7 @@ def scores(module):
 def test_residual_network_computes_the_same_in_any_order():
     network = Residual(0)
     network.batch.running_mean.normal_()
-    spec = residual_spec(
-        network.state_dict(), ["stem", "norm"], BLOCKS, ["head"]
-    )
+    spec = residual_spec(network.state_dict(), ["stem", "norm"], BLOCKS, ["head"])
     assert spec.sizes(network.state_dict()) == {"S0": 4, "P0": 6, "S1": 8, "P1": 8}
     assert check_function_preserved(spec, network, scores, random_state=0) < 1e-9
     assert spec.axes["batch.running_mean"] == (("P1", 1),)
@@ -183,7 +186,7 @@ def test_spec_that_forgets_the_shortcut_is_found_out():
     network = Residual(0)
     spec = residual_spec(network.state_dict(), ["stem", "norm"], BLOCKS, ["head"])
     axes = {name: axis for name, axis in spec.axes.items() if "shortcut" not in name}
-    with pytest.raises(ValueError, match="when 'S0' moved axis 0 of 'stem.weight'"):
+    with pytest.raises(ValueError, match="when 'S0' moved axis 0 of 'stem"):
         check_function_preserved(PermutationSpec(axes), network, scores)
 
 
@@ -218,13 +221,10 @@ def closed_block(seed):
 
 
 def test_residual_block_needs_several_starts_for_a_planted_order():
-    # Weights of the stem and the head tell the units of the stream apart.
     network = closed_block(0)
     spec = residual_spec(network, ["s"], [["u", "d"]], ["h"])
     rng = np.random.default_rng(1)
     orders = {"S0": rng.permutation(30), "P0": rng.permutation(50)}
-    from statlearn.merging import apply_permutation
-
     moved = apply_permutation(spec, orders, network)
     result = match_weights(spec, network, moved, n_init=20, random_state=0)
     assert result.distance_after == 0.0

@@ -29,7 +29,7 @@ def test_wrong_spec_is_refused_with_the_name_of_the_permutation(axes, permutatio
 def test_two_units_are_always_exchanged():
     spec = PermutationSpec({"b": ("P",)})
     for seed in range(5):
-        with pytest.raises(ValueError, match="a change of 0.5"):
+        with pytest.raises(ValueError, match="a change of 0\\.5"):
             check_function_preserved(
                 spec, {"b": np.array([1.0, 2.0])}, lambda s: s["b"], random_state=seed
             )
@@ -39,7 +39,7 @@ def test_outputs_that_are_not_numbers_are_refused():
     spec = PermutationSpec({"b": ("P",)})
     state = {"b": np.array([1.0, 2.0])}
     with pytest.raises(ValueError, match="must leave what the network computes"):
-        check_function_preserved(spec, state, lambda s: np.log(-s["b"][:0].sum() * np.nan))
+        check_function_preserved(spec, state, lambda s: s["b"] * np.nan)
 
 
 def test_tolerance_must_be_a_number():

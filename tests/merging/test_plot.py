@@ -1,0 +1,113 @@
+"""The displays of merging draw what they store."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from matching_cases import A, B, cross_entropy
+from statlearn.merging import (
+    BarrierDisplay,
+    SingularAlignmentDisplay,
+    alignment,
+    loss_barrier,
+)
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_stays_open():
+    yield
+    plt.close("all")
+
+
+def test_matplotlib_is_not_loaded_before_plot():
+    code = (
+        "import sys\n"
+        "import numpy as np\n"
+        "from statlearn.merging import SingularAlignmentDisplay\n"
+        "state = {'W': np.eye(2)}\n"
+        "display = SingularAlignmentDisplay.from_models(state, {'same': state})\n"
+        "print('matplotlib' in sys.modules)\n"
+        "display.plot()\n"
+        "print('matplotlib' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_losses_and_the_line_between_their_ends_are_drawn():
+    display = BarrierDisplay.from_models(cross_entropy, A, B, n_points=5, name="naive")
+    display.plot()
+    expected = loss_barrier(cross_entropy, A, B, 5, return_curve=True)
+    np.testing.assert_array_equal(display.line_.get_ydata(), expected.loss)
+    np.testing.assert_array_equal(display.line_.get_xdata(), expected.lam)
+    np.testing.assert_array_equal(display.chord_.get_xdata(), [0.0, 1.0])
+    np.testing.assert_array_equal(display.chord_.get_ydata(), expected.loss[[0, -1]])
+    assert legend(display.ax_) == ["naive"]
+    assert display.ax_.get_ylabel() == "Loss"
+
+
+def test_lines_on_one_axes_have_colours_and_names_of_their_own():
+    curve = loss_barrier(cross_entropy, A, B, 5, return_curve=True)
+    first = BarrierDisplay.from_curve(curve, name="first").plot()
+    second = BarrierDisplay.from_curve(curve).plot(first.ax_, name="second", alpha=0.5)
+    assert second.ax_ is first.ax_
+    assert first.line_.get_color() != second.line_.get_color()
+    assert second.line_.get_alpha() == 0.5
+    assert legend(first.ax_) == ["first", "second"]
+
+
+def test_line_without_a_name_has_no_legend():
+    curve = loss_barrier(cross_entropy, A, B, 5, return_curve=True)
+    assert BarrierDisplay.from_curve(curve).plot().ax_.get_legend() is None
+
+
+def test_what_is_no_curve_is_refused():
+    with pytest.raises(TypeError, match="must be a BarrierCurve\\. Got float"):
+        BarrierDisplay.from_curve(0.3)
+
+
+def test_alignment_is_drawn_over_the_threshold():
+    display = SingularAlignmentDisplay.from_models(A, {"b": B, "a": A}, n_points=11)
+    display.plot(name="case")
+    assert legend(display.ax_) == ["case, b", "case, a"]
+    np.testing.assert_allclose(display.lines_[0].get_ydata()[3], alignment(A, B, 0.3))
+    np.testing.assert_allclose(display.lines_[1].get_ydata(), 1.0)
+    np.testing.assert_allclose(display.lines_[0].get_xdata(), np.linspace(0, 1, 11))
+
+
+def test_layers_are_those_of_alignment():
+    display = SingularAlignmentDisplay.from_models(A, {"b": B}, layers="W1", n_points=2)
+    expected = alignment(A, B, layers="W1")
+    assert display.alignments["b"][0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("models", [{}, [B], None], ids=["none", "list", "missing"])
+def test_networks_need_names(models):
+    with pytest.raises(ValueError, match="must be networks by their names"):
+        SingularAlignmentDisplay.from_models(A, models)
+
+
+def test_points_must_be_counted():
+    with pytest.raises(ValueError, match="'n_points' of SingularAlignmentDisplay"):
+        SingularAlignmentDisplay.from_models(A, {"b": B}, n_points=0)
+
+
+@pytest.mark.parametrize("kind", [BarrierDisplay, SingularAlignmentDisplay])
+def test_several_axes_are_refused(kind):
+    if kind is BarrierDisplay:
+        display = kind.from_models(cross_entropy, A, B, n_points=3)
+    else:
+        display = kind.from_models(A, {"b": B})
+    with pytest.raises(ValueError, match="must be one Axes"):
+        display.plot(plt.subplots(1, 2)[1])
