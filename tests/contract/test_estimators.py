@@ -111,7 +111,7 @@ ESTIMATORS = [
         resolution="fine",
         shrinkage=0.0,
         calibration="cv+",
-        cv=2,
+        cv=3,
     ),
 ]
 
