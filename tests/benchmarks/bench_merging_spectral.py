@@ -133,7 +133,7 @@ def main() -> None:
     for rule in (tsv_merge, r_tsv_merge, iso_merge):
         peak = traced_peak(lambda rule=rule: rule(base, models)) / one
         bars.append(
-            bar(f"peak of {rule.__name__} / bytes of a model", peak, at_most=1.5)
+            bar(f"peak of {rule.__name__} / bytes of a model", peak, at_most=1.2)
         )
     finish(*bars)
 
