@@ -30,7 +30,31 @@ _CALLER = "estimate_value"
 
 
 class StateMeans(RegressorMixin, BaseEstimator):
-    """The mean target of each state; of a state without rows the mean of all."""
+    """The mean target of each state; of a state without rows the mean of all.
+
+    With it, fitted evaluation of a process with few states is that of the process as
+    it was counted.
+
+    Attributes
+    ----------
+    states_ : ndarray of shape (n_states,)
+        States with rows, sorted.
+    means_ : ndarray of shape (n_states + 1,)
+        Their means, and that of all rows.
+
+    References
+    ----------
+    Hoang Le, Cameron Voloshin, Yisong Yue. Batch Policy Learning under Constraints.
+    ICML, 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statlearn.offline_rl._fitted_evaluation import StateMeans
+    >>> model = StateMeans().fit(np.array([[4], [4], [7]]), np.array([1.0, 3.0, 5.0]))
+    >>> model.predict(np.array([[4], [7], [9]]))
+    array([2., 5., 3.])
+    """
 
     def fit(self, X: NDArray[Any], y: Array) -> StateMeans:
         """Store the means of rows X (m, 1) with targets y (m,)."""
