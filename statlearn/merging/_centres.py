@@ -17,7 +17,7 @@ from statlearn.merging._state import (
     State,
     check_models,
     merge_states,
-    model_weights,
+    model_shares,
 )
 from statlearn.utils._arrays import real_number
 from statlearn.utils._validation import positive_integer
@@ -106,12 +106,7 @@ def karcher(
     """
     rule = "karcher"
     check_models(base, models, rule)
-    shares = model_weights(weights, len(models), rule)
-    if shares.min() < 0.0 or not shares.any():
-        raise ValueError(
-            f"The 'weights' of {rule} must be >= 0, not all of them zero. Got "
-            f"{shares.tolist()}; pass non-negative weights."
-        )
+    shares = model_shares(weights, len(models), rule)
     stop = real_number(tol, "tol", rule)
     if not stop > 0.0:
         raise ValueError(
@@ -119,7 +114,6 @@ def karcher(
             "radians such as 1e-5."
         )
     steps = positive_integer(max_iter, "max_iter", rule, "pass 100")
-    shares = shares / shares.sum()
 
     def kernel(entry: Entry) -> NDArray[Any]:
         coefficients, step = _sphere_mean(products(entry), shares, stop, steps)

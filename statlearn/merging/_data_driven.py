@@ -17,7 +17,7 @@ from statlearn.merging._state import (
     check_models,
     listed,
     merge_states,
-    model_weights,
+    model_shares,
     to_array,
 )
 from statlearn.utils._arrays import real_number
@@ -106,7 +106,7 @@ def fisher_merge(
     """
     rule = "fisher_merge"
     check_models(base, models, rule)
-    shares = _shares(weights, len(models), rule)
+    shares = model_shares(weights, len(models), rule)
     floor = _positive(eps, "eps", rule, "pass 1e-6")
     arrays = _companions(fishers, len(models), "fishers", rule)
     _check_fishers(arrays, base, rule)
@@ -216,7 +216,7 @@ def regmean(
     """
     rule = "regmean"
     check_models(base, models, rule)
-    shares = _shares(weights, len(models), rule)
+    shares = model_shares(weights, len(models), rule)
     kept = closed_share(off_diagonal, "off_diagonal", rule, "pass 1.0 or 0.9")
     ridge = _positive(eps, "eps", rule, "pass 1e-6")
     if layout not in ("torch", "sklearn"):
@@ -284,18 +284,6 @@ def _inputs_last(name: str, layout: str) -> bool:
 
 
 # --- checks ------------------------------------------------------------------
-
-
-def _shares(weights: Any, n_models: int, rule: str) -> Array:
-    """Return weights that sum to one, (T,)."""
-    shares = model_weights(weights, n_models, rule)
-    if shares.min() < 0.0 or not shares.any():
-        raise ValueError(
-            f"The 'weights' of {rule} must be >= 0, not all of them zero. Got "
-            f"{shares.tolist()}; pass non-negative weights."
-        )
-    total: Array = shares / shares.sum()
-    return total
 
 
 def _positive(value: Any, name: str, rule: str, hint: str) -> float:

@@ -374,6 +374,18 @@ def model_weights(weights: Any, n_models: int, rule: str) -> Array:
     return values
 
 
+def model_shares(weights: Any, n_models: int, rule: str) -> Array:
+    """Return one non-negative weight a model, of sum one, equal ones for None, (T,)."""
+    shares = model_weights(weights, n_models, rule)
+    if shares.min() < 0.0 or not shares.any():
+        raise ValueError(
+            f"The 'weights' of {rule} must be >= 0, not all of them zero. Got "
+            f"{shares.tolist()}; pass non-negative weights."
+        )
+    total: Array = shares / shares.sum()
+    return total
+
+
 def weight_entries(base: State, models: Sequence[State]) -> Iterator[Entry]:
     """Pass over what rules on all arrays at once look at, in the order of names.
 
