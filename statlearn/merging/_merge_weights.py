@@ -130,15 +130,11 @@ def merge_weights(
         )
     check_models(start, states, "merge_weights")
     _check_companions(start, options)
-    settings = {
-        "weights": weights,
-        "scale": scale,
-        "density": density,
-        "random_state": as_generator(random_state),
-        **options,
-    }
+    options |= {"weights": weights, "scale": scale, "density": density}
     merged: dict[str, Any] = {}
-    for task in plan(list(start), row, settings, include, exclude, overrides):
+    for task in plan(
+        list(start), row, options, random_state, include, exclude, overrides
+    ):
         part = _only(start, task.names)
         merged |= task.run(part, [_only(state, part) for state in states])
     return {name: merged[name] for name in start}
@@ -179,16 +175,20 @@ def plan(
     names: Sequence[str],
     row: MergeMethod,
     settings: Mapping[str, Any],
-    include: str | Iterable[str] | None = None,
-    exclude: str | Iterable[str] | None = None,
-    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    random_state: Any,
+    include: str | Iterable[str] | None,
+    exclude: str | Iterable[str] | None,
+    overrides: Mapping[str, Mapping[str, Any]] | None,
 ) -> list[Task]:
-    """Say what happens to which arrays."""
+    """Say what happens to which arrays; all tasks draw from one generator."""
+    settings = {**settings, "random_state": as_generator(random_state)}
     left_out = _left_out(names, include, exclude)
     tasks = [Task(left_out, None, {})] if left_out else []
     rest = [name for name in names if name not in set(left_out)]
     for chosen, changes in _groups(rest, overrides or {}):
         arguments = {**settings, **changes}
+        # A generator goes on from array to array, where a seed would start again.
+        arguments["random_state"] = as_generator(arguments["random_state"])
         method = arguments.pop("method", row)
         tasks.append(Task(chosen, find_method(method), arguments))
     return tasks

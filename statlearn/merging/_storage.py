@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from statlearn.merging._model_files import (
 )
 from statlearn.merging._safetensors import Stored, dtype_name
 from statlearn.merging._state import State, check_models, to_array
-from statlearn.utils._rng import as_generator
 
 PathLike = str | os.PathLike[str]
 
@@ -267,15 +265,11 @@ def merge_files(
     check_models(start, states, "merge_files")
     target = check_target(destination, max_shard_size, [start, *states])
     contents = _contents(start, "merge_files")
-    settings = {
-        "weights": weights,
-        "scale": scale,
-        "density": density,
-        "random_state": as_generator(random_state),
-        **options,
-    }
-    tasks = plan(list(start), row, settings, include, exclude, overrides)
-    task_of = {name: task for task in map(_by_array, tasks) for name in task.names}
+    options |= {"weights": weights, "scale": scale, "density": density}
+    tasks = plan(list(start), row, options, random_state, include, exclude, overrides)
+    for task in tasks:
+        _require_by_array(task)
+    task_of = {name: task for task in tasks for name in task.names}
 
     def fetch(name: str) -> NDArray[Any]:
         origin = {name: start[name]}
@@ -311,19 +305,14 @@ def _models(
     return start, states
 
 
-def _by_array(task: Task) -> Task:
-    """Refuse a rule on all arrays together; let a random one draw on and on."""
-    if task.row is None:
-        return task
-    if not task.by_array:
+def _require_by_array(task: Task) -> None:
+    """Refuse a rule on all arrays together."""
+    if task.row is not None and not task.by_array:
         raise ValueError(
             "merge_files needs a rule that merges each array alone. Got "
             f"{task.row.name!r} with parameters by which it looks at all arrays "
             "together; use merge_weights, or another rule."
         )
-    # Else a seed in `overrides` would start again with each array.
-    stream = as_generator(task.arguments["random_state"])
-    return replace(task, arguments={**task.arguments, "random_state": stream})
 
 
 def _contents(weights: State, caller: str) -> Contents:
