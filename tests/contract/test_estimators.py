@@ -16,7 +16,7 @@ from sklearn.linear_model import (
     SGDClassifier,
     SGDRegressor,
 )
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import estimator_checks as sk
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -65,10 +65,7 @@ ESTIMATORS = [
     LossReweighted(LinearRegression(), weighting="huber"),
     LossReweighted(LogisticRegression(), max_iter=5),
     LossReweighted(
-        SGDClassifier(random_state=0),
-        mode="minibatch",
-        max_iter=5,
-        random_state=0,
+        SGDClassifier(random_state=0), mode="minibatch", batch_size=32, random_state=0
     ),
     CovariateShift(LinearRegression()),
     CovariateShift(LogisticRegression()),
@@ -85,6 +82,11 @@ ESTIMATORS = [
     ),
     ContinualLearner(
         MLPClassifier((16,), random_state=0), eta_max=0.03, random_state=0
+    ),
+    ContinualLearner(
+        MLPRegressor(hidden_layer_sizes=(16,), random_state=0),
+        eta_max=0.03,
+        random_state=0,
     ),
     SignaturePatchedClassifier(
         SGDClassifier(random_state=0), n_epochs=2, random_state=0
