@@ -73,8 +73,11 @@ def check_function_preserved(
     scale = float(np.abs(expected).max(initial=0.0)) or 1.0
     largest = 0.0
     for name, size in spec.sizes(weights).items():
-        # A random order may be the identity, above all of two units; this one is not.
-        order = np.roll(rng.permutation(size), 1) if size > 2 else np.arange(size)[::-1]
+        # A random permutation may be the identity, above all of few units, and proves
+        # nothing then. One cycle through all units, in random order, moves each.
+        cycle = rng.permutation(size)
+        order = np.empty_like(cycle)
+        order[cycle] = np.roll(cycle, 1)
         moved = set_weights(model, apply_permutation(spec, {name: order}, weights))
         change = float(np.abs(_numbers(outputs(moved)) - expected).max(initial=0.0))
         if not change <= limit * scale:

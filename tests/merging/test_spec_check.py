@@ -26,13 +26,16 @@ def test_wrong_spec_is_refused_with_the_name_of_the_permutation(axes, permutatio
         check_function_preserved(PermutationSpec(axes), A, outputs)
 
 
-def test_two_units_are_always_exchanged():
+@pytest.mark.parametrize("n_units", [2, 3, 4])
+def test_no_unit_stays_where_it_was(n_units):
     spec = PermutationSpec({"b": ("P",)})
-    for seed in range(5):
-        with pytest.raises(ValueError, match="a change of 0\\.5"):
-            check_function_preserved(
-                spec, {"b": np.array([1.0, 2.0])}, lambda s: s["b"], random_state=seed
-            )
+    units = np.arange(1.0, n_units + 1.0)
+    for unit in range(n_units):
+        for seed in range(30):
+            with pytest.raises(ValueError, match="when 'P' moved axis 0 of 'b'"):
+                check_function_preserved(
+                    spec, {"b": units}, lambda s, i=unit: s["b"][i], random_state=seed
+                )
 
 
 def test_outputs_that_are_not_numbers_are_refused():
