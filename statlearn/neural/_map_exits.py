@@ -1,0 +1,278 @@
+"""Ways out of a weight map: keep what it computed, or go back to the base."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import remove_parametrizations
+
+from statlearn.neural._select import Selected, named_tensors
+from statlearn.neural._weight_map import (
+    FROZEN,
+    WeightMap,
+    attach_one,
+    chains,
+    own_class,
+)
+
+_FOLDED = "_statlearn_folded"
+
+
+@dataclass
+class _Folded:
+    """What unfold needs: the maps of a tensor, what they started from, its gradient."""
+
+    maps: list[WeightMap]
+    stored: Tensor
+    requires_grad: bool
+
+
+def fold(
+    model: nn.Module,
+    *,
+    kind: type[WeightMap] = WeightMap,
+    reversible: bool = False,
+) -> list[str]:
+    """Turn maps into plain parameters that hold what the maps computed, in place.
+
+    Parameters
+    ----------
+    model : Module
+        Whose maps to fold.
+    kind : type, default=WeightMap
+        Class of the maps to fold.
+    reversible : bool, default=False
+        Whether to keep the maps and what they started from beside the layers, for
+        :func:`unfold`. Costs one more tensor for each map, and is not in the state
+        dict.
+
+    Returns
+    -------
+    list of str
+        Names of the tensors that are plain now.
+
+    Raises
+    ------
+    ValueError
+        If there is no map of the class, or if one of another class is on the same
+        tensor.
+
+    See Also
+    --------
+    unfold : The way back.
+    strip : Goes back to the base.
+    torch.nn.utils.parametrize.remove_parametrizations : The mechanism.
+
+    Notes
+    -----
+    Parameters keep their identity, so an optimizer that holds them stays valid. They
+    are trained again if they were before the map came.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from statlearn.neural import fold, weight_maps
+    >>> from statlearn.neural.adapters import apply_bone
+    >>> model = nn.Sequential(nn.Linear(8, 4))
+    >>> names = apply_bone(model, r=2)
+    >>> fold(model), weight_maps(model)
+    (['0.weight'], {})
+    """
+    mapped = _mapped(model, kind, "fold")
+    for tensor in mapped:
+        layer, name = tensor.layer, tensor.tensor_name
+        chain = layer.parametrizations[name]
+        if reversible:
+            kept = _Folded(
+                list(chain), chain.original.detach().clone(), chain[0]._required_grad
+            )
+            vars(layer).setdefault(_FOLDED, {})[name] = kept
+        # A map may return the stored tensor itself, or a view of it.
+        with torch.no_grad():
+            value = getattr(layer, name).clone()
+        plain = _remove(tensor)
+        with torch.no_grad():
+            plain.set_(value)
+    _thaw_rest(model)
+    return [tensor.name for tensor in mapped]
+
+
+def unfold(model: nn.Module, *, kind: type[WeightMap] = WeightMap) -> list[str]:
+    """Bring back maps that were folded with ``reversible=True``, in place.
+
+    The stored tensor gets the bits that it had, whatever happened to the folded one.
+
+    Parameters
+    ----------
+    model : Module
+        Whose maps come back.
+    kind : type, default=WeightMap
+        Class of the maps.
+
+    Returns
+    -------
+    list of str
+        Names of the tensors with their maps.
+
+    Raises
+    ------
+    ValueError
+        If no map of the class was folded so.
+
+    See Also
+    --------
+    fold : The way there.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from statlearn.neural import fold, unfold
+    >>> from statlearn.neural.adapters import apply_bone
+    >>> model = nn.Sequential(nn.Linear(8, 4))
+    >>> names = apply_bone(model, r=2)
+    >>> fold(model, reversible=True) == unfold(model) == names
+    True
+    """
+    kept = [
+        (tensor, vars(tensor.layer)[_FOLDED][tensor.tensor_name])
+        for tensor in named_tensors(model)
+        if tensor.tensor_name in vars(tensor.layer).get(_FOLDED, {})
+    ]
+    kept = [(t, f) for t, f in kept if all(isinstance(m, kind) for m in f.maps)]
+    if not kept:
+        raise ValueError(
+            f"unfold must find a {kind.__name__} that was folded. Got a module without "
+            f"one; fold with reversible=True."
+        )
+    for tensor, folded in kept:
+        tensor.parameter.requires_grad_(folded.requires_grad)
+        _reattach(tensor, folded)
+        del vars(tensor.layer)[_FOLDED][tensor.tensor_name]
+    return [tensor.name for tensor, _ in kept]
+
+
+def _reattach(tensor: Selected, folded: _Folded) -> None:
+    """Put the maps of a tensor back, and below them the bits that were there."""
+    bases = [weight_map._base for weight_map in folded.maps]
+    with torch.no_grad():
+        # A right inverse is asked for what is stored; show it what it has seen before.
+        value = folded.stored.to(tensor.parameter)
+        for weight_map in folded.maps:
+            value = weight_map.to(value.device)(value)
+        tensor.parameter.copy_(value)
+    for weight_map in folded.maps:
+        attach_one(tensor, weight_map)
+    for weight_map, base in zip(folded.maps, bases, strict=True):
+        weight_map._base = base
+    with torch.no_grad():
+        tensor.layer.parametrizations[tensor.tensor_name].original.copy_(folded.stored)
+
+
+def strip(
+    model: nn.Module,
+    *,
+    kind: type[WeightMap] = WeightMap,
+    to: Literal["base", "stored"] = "base",
+) -> list[str]:
+    """Take maps off and go back to the bits from before they came, in place.
+
+    Parameters
+    ----------
+    model : Module
+        Whose maps to take off.
+    kind : type, default=WeightMap
+        Class of the maps.
+    to : {"base", "stored"}, default="base"
+        What the parameter holds afterwards: the bits from before, or the tensor below
+        the map, which differs where it was trained.
+
+    Returns
+    -------
+    list of str
+        Names of the tensors that are plain now.
+
+    Raises
+    ------
+    ValueError
+        If there is no map of the class, or if one of another class is on the same
+        tensor.
+
+    See Also
+    --------
+    fold : Keeps what the maps computed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from statlearn.neural import strip
+    >>> from statlearn.neural.quantization import quantize_model
+    >>> model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    >>> before = model[0].weight.detach().clone()
+    >>> names = quantize_model(model, bits=2, exclude="1")
+    >>> strip(model), torch.equal(model[0].weight, before)
+    (['0.weight'], True)
+    """
+    if to not in ("base", "stored"):
+        raise ValueError(
+            f"The 'to' of strip must be 'base' or 'stored'. Got {to!r}; choose 'base' "
+            f"for the bits from before the map."
+        )
+    mapped = _mapped(model, kind, "strip")
+    for tensor in mapped:
+        base = tensor.layer.parametrizations[tensor.tensor_name][0]._base
+        plain = _remove(tensor)
+        if to == "base" and base is not None:
+            with torch.no_grad():
+                plain.copy_(base)
+    _thaw_rest(model)
+    return [tensor.name for tensor in mapped]
+
+
+def _remove(tensor: Selected) -> Tensor:
+    """Take the maps off a tensor and return what was stored."""
+    layer, name = tensor.layer, tensor.tensor_name
+    first = layer.parametrizations[name][0]
+    own_class(layer)
+    if "forward" in vars(type(layer)):
+        del type(layer).forward
+    remove_parametrizations(layer, name, leave_parametrized=False)
+    for key in first._order:
+        if key in layer._parameters:
+            layer._parameters[key] = layer._parameters.pop(key)
+    plain: Tensor = getattr(layer, name)
+    return plain.requires_grad_(first._required_grad)
+
+
+def _thaw_rest(model: nn.Module) -> None:
+    if any(isinstance(m, WeightMap) for m in model.modules()):
+        return
+    frozen = vars(model).pop(FROZEN, set())
+    for name, parameter in model.named_parameters():
+        if name in frozen:
+            parameter.requires_grad_(True)
+
+
+def _mapped(model: nn.Module, kind: type[WeightMap], caller: str) -> list[Selected]:
+    """Return the tensors with maps of a class; refuse where others share the tensor."""
+    mapped = []
+    for tensor, chain in chains(model):
+        if not any(isinstance(m, kind) for m in chain):
+            continue
+        others = [type(m).__name__ for m in chain if not isinstance(m, kind)]
+        if others:
+            raise ValueError(
+                f"{caller} takes all maps off a tensor at once. Got kind="
+                f"{kind.__name__} and {', '.join(others)} on {tensor.name!r}; leave "
+                f"'kind' out."
+            )
+        mapped.append(tensor)
+    if not mapped:
+        raise ValueError(
+            f"{caller} must find a {kind.__name__}. Got a module without; attach one "
+            f"first."
+        )
+    return mapped

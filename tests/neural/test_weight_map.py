@@ -1,0 +1,276 @@
+"""What attach, fold, unfold and strip refuse, and several maps on one module."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm  # noqa: E402
+
+from statlearn.neural import (  # noqa: E402
+    WeightMap,
+    attach,
+    fold,
+    load_map_state_dict,
+    map_parameters,
+    map_state_dict,
+    strip,
+    unfold,
+    weight_maps,
+)
+
+
+class Gain(WeightMap):
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, weight):
+        return weight * self.gain
+
+
+class OtherGain(Gain):
+    pass
+
+
+class Offset(WeightMap):
+    def __init__(self):
+        super().__init__()
+        self.offset = nn.Parameter(torch.zeros(()))
+
+    def forward(self, weight):
+        return weight + self.offset
+
+
+class Latent(WeightMap):
+    trains_base = True
+
+    def forward(self, weight):
+        return weight
+
+
+class Product(Gain):
+    """Says how often its own product was used."""
+
+    calls = 0
+
+    def linear(self, weight, bias, x):
+        type(self).calls += 1
+        return nn.functional.linear(x, weight * self.gain, bias)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+
+
+def bits(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def same(first, second):
+    return list(first) == list(second) and all(
+        torch.equal(first[name], second[name]) for name in first
+    )
+
+
+def gains(module, **options):
+    return attach(module, lambda name, weight: Gain(), **options)
+
+
+def test_maps_are_made_before_the_first_is_attached(model):
+    def make(name, weight):
+        if name == "2.weight":
+            raise RuntimeError("no map for this one")
+        return Gain()
+
+    with pytest.raises(RuntimeError, match="no map for this one"):
+        attach(model, make)
+    assert weight_maps(model) == {}
+    assert type(model[0]) is nn.Linear
+
+
+def test_make_sees_names_and_tensors(model):
+    seen = {}
+
+    def make(name, weight):
+        seen[name] = tuple(weight.shape)
+        return Gain()
+
+    attach(model, make)
+    assert seen == {"0.weight": (4, 3), "2.weight": (2, 4)}
+
+
+def test_what_is_no_map_is_refused(model):
+    with pytest.raises(
+        TypeError, match=r"must be a WeightMap. Got Identity for"
+    ):
+        attach(model, lambda name, weight: nn.Identity())
+
+
+def test_tied_weights_are_refused_by_name(model):
+    model.append(nn.Linear(3, 4))
+    model[3].weight = model[0].weight
+    with pytest.raises(ValueError, match=re.escape("shared as 0.weight, 3.weight")):
+        gains(model)
+    assert gains(model, include="2") == ["2.weight"]
+
+
+def test_parametrization_of_somebody_else_is_refused(model):
+    weight_norm(model[0])
+    with pytest.raises(ValueError, match="must have something to work on"):
+        gains(model, include=lambda name, p: name == "0.weight")
+    spectral_norm(model[2])
+    with pytest.raises(ValueError, match=r"Got '2.weight' with _SpectralNorm; remove"):
+        gains(model)
+
+
+def test_optimizer_counts_parameters_in_the_same_order_after_a_map(model):
+    order = [name for name, _ in model.named_parameters()]
+    gains(model)
+    strip(model)
+    assert [name for name, _ in model.named_parameters()] == order
+
+
+def test_parameters_keep_their_identity_through_fold_and_strip(model):
+    weight = model[0].weight
+    gains(model)
+    fold(model)
+    assert model[0].weight is weight
+    gains(model)
+    strip(model)
+    assert model[0].weight is weight
+
+
+def test_parameter_that_was_frozen_stays_frozen(model):
+    model[0].weight.requires_grad_(False)
+    gains(model)
+    fold(model)
+    assert not model[0].weight.requires_grad
+    assert model[2].weight.requires_grad
+
+
+def test_product_of_the_map_is_used_only_where_it_is_alone(model):
+    Product.calls = 0
+    attach(model, lambda name, weight: Product(), include="0")
+    x = torch.ones(2, 3)
+    model(x)
+    assert Product.calls == 1
+    attach(model, lambda name, weight: Offset(), include="0")
+    model(x)
+    assert Product.calls == 1
+    fold(model)
+    model(x)
+    assert Product.calls == 1
+
+
+def test_product_of_the_map_is_not_forced_on_a_subclass():
+    class Loud(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) * 10
+
+    layer = Loud(2, 1, bias=False)
+    plain = layer(torch.ones(1, 2)).detach()
+    attach(layer, lambda name, weight: Product())
+    assert torch.equal(layer(torch.ones(1, 2)), plain)
+
+
+def test_two_maps_on_one_tensor_compose_in_order(model):
+    base = model[0].weight.detach().clone()
+    gains(model, include="0")
+    attach(model, lambda name, weight: Offset(), include="0")
+    maps = list(model[0].parametrizations.weight)
+    with torch.no_grad():
+        maps[0].gain.fill_(3.0)
+        maps[1].offset.fill_(0.5)
+    torch.testing.assert_close(model[0].weight, 3.0 * base + 0.5)
+    assert set(map_state_dict(model)) == {"0.weight.gain", "0.weight.offset"}
+    assert set(map_state_dict(model, kind=Offset)) == {"0.weight.offset"}
+    assert [p is maps[1].offset for p in map_parameters(model, kind=Offset)] == [True]
+    fold(model, reversible=True)
+    unfold(model)
+    torch.testing.assert_close(model[0].weight, 3.0 * base + 0.5)
+    strip(model)
+    assert torch.equal(model[0].weight, base)
+
+
+def test_one_of_two_maps_cannot_leave_alone(model):
+    gains(model, include="0")
+    attach(model, lambda name, weight: Offset(), include="0")
+    with pytest.raises(ValueError, match=r"Got kind=Offset and Gain on '0.weight'"):
+        fold(model, kind=Offset)
+
+
+def test_maps_that_name_their_parameters_alike_are_told_apart_by_class(model):
+    gains(model, include="0")
+    attach(model, lambda name, weight: OtherGain(), include="0")
+    with pytest.raises(ValueError, match=r"two 'gain' on '0.weight'"):
+        map_state_dict(model)
+    assert list(map_state_dict(model, kind=OtherGain)) == ["0.weight.gain"]
+
+
+def test_map_that_trains_what_is_stored_comes_first(model):
+    gains(model, include="0")
+    with pytest.raises(ValueError, match="attach the two in the other order"):
+        attach(model, lambda name, weight: Latent(), include="0")
+
+
+def test_only_maps_of_the_class_are_folded(model):
+    gains(model, include="0")
+    attach(model, lambda name, weight: Offset(), include="2")
+    assert fold(model, kind=Offset) == ["2.weight"]
+    assert list(weight_maps(model)) == ["0.weight"]
+
+
+@pytest.mark.parametrize("way", [fold, strip, unfold], ids=["fold", "strip", "unfold"])
+def test_way_out_without_a_map_is_refused(model, way):
+    with pytest.raises(ValueError, match=f"{way.__name__} must find a WeightMap"):
+        way(model)
+
+
+def test_place_to_strip_to_must_exist(model):
+    gains(model)
+    with pytest.raises(ValueError, match=r"must be 'base' or 'stored'. Got 'start'"):
+        strip(model, to="start")
+    assert len(weight_maps(model)) == 2
+
+
+def test_state_with_other_keys_loads_nothing(model):
+    gains(model)
+    before = map_state_dict(model)
+    state = {"0.weight.gain": torch.zeros(()), "3.weight.gain": torch.zeros(())}
+    with pytest.raises(ValueError, match=r"missing \['2.weight.gain'\] and"):
+        load_map_state_dict(model, state)
+    state = {**before, "2.weight.gain": torch.zeros(2)}
+    with pytest.raises(ValueError, match=re.escape("must have shape (). Got (2,)")):
+        load_map_state_dict(model, state)
+    assert same(map_state_dict(model), before)
+
+
+def test_state_given_as_arrays_is_loaded(model):
+    gains(model)
+    load_map_state_dict(
+        model, {n: v.numpy() * 2 for n, v in map_state_dict(model).items()}
+    )
+    assert all(m.gain.item() == 2.0 for m in weight_maps(model).values())
+
+
+def test_map_without_forward_says_what_to_write(model):
+    class Empty(WeightMap):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Empty does not; add the method"):
+        attach(model, lambda name, weight: Empty())
+    assert weight_maps(model) == {}
+
+
+def test_whole_module_can_be_one_layer():
+    layer = nn.Linear(3, 2)
+    assert gains(layer) == ["weight"]
+    assert list(map_state_dict(layer)) == ["weight.gain"]
+    assert strip(layer) == ["weight"]
