@@ -30,8 +30,8 @@ from statlearn.merging._state import Array, Entry, Kernel, blockwise
 from statlearn.utils._sklearn import blas_threads_for
 
 _EPS = float(np.finfo(np.float64).eps)
-# Numbers in a block of rows: the blocks of three models fit a third-level cache.
-_BLOCK = 1 << 18
+# Numbers in a block of rows: half a megabyte, so the blocks of three models fit a cache.
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,8 @@ def _product(updates: MatrixUpdates, task: int) -> Array:
 def _top_eigenvectors(product: Array, k: int) -> Array:
     """Return the vectors of the k largest eigenvalues, largest first, (n, k)."""
     vectors = np.linalg.eigh(product)[1]
-    return vectors[:, : -k - 1 : -1]
+    # A view would keep all n vectors of every model in memory.
+    return vectors[:, : -k - 1 : -1].copy()
 
 
 def _images(updates: MatrixUpdates, columns: list[Array], block: slice) -> Array:
