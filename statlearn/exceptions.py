@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 __all__ = [
+    "ClippedWeightsWarning",
     "CollinearityWarning",
     "CrossingError",
     "DegenerateWeightsWarning",
+    "DroppedBiasesWarning",
     "DroppedRowsWarning",
     "EmptyClassWarning",
     "ExactFitWarning",
@@ -106,6 +108,21 @@ class SmallCalibrationWarning(StatlearnWarning):
     """Too few rows to calibrate a level or coverage, so that its bound is infinite.
 
     The message says how many rows are enough. A finite bound would have no guarantee.
+    """
+
+
+class ClippedWeightsWarning(StatlearnWarning):
+    """Weights of a network lie beyond the bound that they are to have.
+
+    They were moved inside it, so the network starts somewhat elsewhere; the message
+    counts them and says which bound would hold all.
+    """
+
+
+class DroppedBiasesWarning(StatlearnWarning):
+    """Biases that the new form of a layer has no place for were left out.
+
+    The layer computes something else than before where they were not zero.
     """
 
 

@@ -158,17 +158,20 @@ def _reattach(tensor: Selected, folded: _Folded) -> None:
     """Put the maps of a tensor back, and below them the bits that were there."""
     bases = [weight_map._base for weight_map in folded.maps]
     with torch.no_grad():
-        # A right inverse is asked for what is stored; show it what it has seen before.
-        value = folded.stored.to(tensor.parameter)
-        for weight_map in folded.maps:
-            value = weight_map.to(value.device)(value)
-        tensor.parameter.copy_(value)
+        tensor.parameter.copy_(folded.stored)
     for weight_map in folded.maps:
-        attach_one(tensor, weight_map)
+        # What is stored is known; a right inverse would round, clip or refuse it.
+        vars(weight_map)["right_inverse"] = _as_it_is
+        try:
+            attach_one(tensor, weight_map)
+        finally:
+            del vars(weight_map)["right_inverse"]
     for weight_map, base in zip(folded.maps, bases, strict=True):
         weight_map._base = base
-    with torch.no_grad():
-        tensor.layer.parametrizations[tensor.tensor_name].original.copy_(folded.stored)
+
+
+def _as_it_is(weight: Tensor) -> Tensor:
+    return weight
 
 
 def strip(

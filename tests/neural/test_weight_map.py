@@ -269,6 +269,24 @@ def test_map_without_forward_says_what_to_write(model):
     assert weight_maps(model) == {}
 
 
+def test_unfolding_does_not_ask_for_an_inverse(model):
+    class Once(Latent):
+        asked = 0
+
+        def right_inverse(self, weight):
+            type(self).asked += 1
+            return weight + 1.0
+
+    attach(model, lambda name, weight: Once(), include="0")
+    stored = bits(model)
+    fold(model, reversible=True)
+    unfold(model)
+    assert Once.asked == 1
+    assert same(bits(model), stored)
+    model[0].weight = torch.zeros(4, 3)
+    assert Once.asked == 2
+
+
 def test_whole_module_can_be_one_layer():
     layer = nn.Linear(3, 2)
     assert gains(layer) == ["weight"]

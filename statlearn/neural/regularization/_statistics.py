@@ -1,0 +1,78 @@
+"""How the weights of a model are distributed."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from statlearn.neural._select import Selector, select
+from statlearn.neural.regularization._compand import LAYERS
+from statlearn.utils._arrays import real_number
+
+
+@torch.no_grad()
+def weight_statistics(
+    module: nn.Module,
+    tol: float = 1e-2,
+    *,
+    include: Selector = None,
+    exclude: Selector = None,
+) -> dict[str, dict[str, float]]:
+    """Describe the weights that the layers of a model use, through maps or without.
+
+    Parameters
+    ----------
+    module : Module
+        The model.
+    tol : float, default=1e-2
+        Size, not negative, below which a weight counts as near zero.
+    include, exclude : str, pattern, callable or list of these, default=None
+        Names of layers, globs, compiled patterns or predicates; None includes every
+        linear and convolution layer.
+
+    Returns
+    -------
+    dict of str to dict
+        For the weight of each layer its largest size ``"max_abs"``, its standard
+        deviation ``"std"`` (divisor n) and the share ``"near_zero"`` of weights w with
+        ``|w| < tol``.
+
+    Raises
+    ------
+    TypeError
+        If `tol` is no number, or a selector of another kind.
+    ValueError
+        If `tol` is negative or NaN, or nothing is selected.
+
+    See Also
+    --------
+    compand : Changes the distribution.
+    torch.histogram : All of it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from statlearn.neural.regularization import weight_statistics
+    >>> layer = nn.Linear(2, 2)
+    >>> _ = nn.init.eye_(layer.weight)
+    >>> weight_statistics(nn.Sequential(layer))
+    {'0.weight': {'max_abs': 1.0, 'std': 0.5, 'near_zero': 0.5}}
+    """
+    tol = real_number(tol, "tol", "weight_statistics")
+    if not tol >= 0.0:
+        raise ValueError(
+            f"The 'tol' of weight_statistics must be a number >= 0. Got {tol}; pass "
+            f"for example 0.01."
+        )
+    chosen = select(module, include, exclude, layers=LAYERS, caller="weight_statistics")
+    found = {}
+    for tensor in chosen:
+        weight = getattr(tensor.layer, tensor.tensor_name).double()
+        size = weight.abs()
+        found[tensor.name] = {
+            "max_abs": size.max().item(),
+            "std": weight.std(correction=0).item(),
+            "near_zero": (size < tol).double().mean().item(),
+        }
+    return found
