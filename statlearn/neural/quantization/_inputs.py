@@ -1,0 +1,56 @@
+"""Quantise what goes into the layers of a module, and record it before."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from statlearn.neural.quantization.activation_quantizer import ActivationQuantizer
+
+# Under this name the quantiser of its inputs is a part of a layer.
+INPUT_QUANTIZER = "input_quantizer"
+
+
+def quantize_inputs(layer: nn.Module, quantizer: ActivationQuantizer) -> None:
+    """Let a layer quantise what goes into it, in place."""
+    layer.add_module(INPUT_QUANTIZER, quantizer)
+    layer.register_forward_pre_hook(_quantize_first)
+
+
+def _quantize_first(layer: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    first, *others = inputs
+    return layer.input_quantizer(first), *others
+
+
+def record_inputs(
+    model: nn.Module, layers: dict[str, nn.Module], sample: Any
+) -> dict[str, Tensor]:
+    """Return what goes into each layer when the module sees a sample."""
+    seen: dict[str, Tensor] = {}
+
+    def record(name: str, _: nn.Module, inputs: tuple[Any, ...]) -> None:
+        seen.setdefault(name, inputs[0])
+
+    handles = [
+        layer.register_forward_pre_hook(partial(record, name))
+        for name, layer in layers.items()
+    ]
+    training = {module: module.training for module in model.modules()}
+    try:
+        with torch.no_grad():
+            model.eval()(*(sample if isinstance(sample, tuple) else (sample,)))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, was in training.items():
+            module.training = was
+    unseen = [name for name in layers if name not in seen]
+    if unseen:
+        raise ValueError(
+            "The 'sample' of quantize_model must pass through every layer whose inputs "
+            f"are quantised. Got none for {unseen}; exclude these layers."
+        )
+    return seen

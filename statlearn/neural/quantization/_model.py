@@ -1,0 +1,183 @@
+"""Put quantisers on the layers of a module that exists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+from torch import Tensor, nn
+
+from statlearn.neural._select import Selector, select
+from statlearn.neural._weight_map import attach
+from statlearn.neural.quantization._checks import check_bits
+from statlearn.neural.quantization._grid import WeightQuantizer
+from statlearn.neural.quantization._inputs import (
+    INPUT_QUANTIZER,
+    quantize_inputs,
+    record_inputs,
+)
+from statlearn.neural.quantization._lsq import LSQQuantizer
+from statlearn.neural.quantization._statsq import StatsQuantizer, StraightThrough
+from statlearn.neural.quantization.activation_quantizer import ActivationQuantizer
+
+Method = Literal["statsq", "lsq"]
+
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+# The classifier of most vision transformers; a pattern may fit nothing.
+HEAD = re.compile(r"(.+\.)?head")
+
+
+def quantize_model(
+    model: nn.Module,
+    bits: int = 2,
+    *,
+    method: Method = "statsq",
+    include: Selector = None,
+    exclude: Selector = HEAD,
+    skip_ends: bool = False,
+    ste: StraightThrough = "identity",
+    act_bits: int | None = None,
+    sample: Any = None,
+) -> list[str]:
+    """Train a module through weights of few bits, in place.
+
+    Puts a quantiser on the weight of linear layers and of convolutions in one or two
+    dimensions, with a scale for each output. Make the optimizer afterwards.
+
+    Parameters
+    ----------
+    model : Module
+        Whose layers are quantised.
+    bits : int, default=2
+        Bits of a code, from 1 to 8.
+    method : {"statsq", "lsq"}, default="statsq"
+        Scales from the mean size of the weights, or learned.
+    include : selector, default=None
+        Names of layers or tensors, globs, compiled patterns, predicates ``(name,
+        parameter) -> bool``, or a list of these. None includes all layers of the kinds
+        above.
+    exclude : selector, default=pattern of layers called "head"
+        The same for what stays as it is; None excludes nothing.
+    skip_ends : bool, default=False
+        Whether the first and the last of these layers stay as they are.
+    ste : {"identity", "clipped"}, default="identity"
+        Gradient of the rounding of method "statsq", as in :func:`stats_quantize`.
+    act_bits : int, default=None
+        Bits of what goes into these layers, from 1 to 8; None leaves it as it is.
+    sample : Tensor or tuple of Tensor, default=None
+        Inputs of the module that give start values to the quantisers of activations;
+        needed with `act_bits`. A linear layer with inputs of three or more axes gets
+        one scale for each token.
+
+    Returns
+    -------
+    list of str
+        Names of the quantised weights, in the order of the module.
+
+    Raises
+    ------
+    TypeError
+        If `model` is no module, or a named layer is of another kind.
+    ValueError
+        If `bits` or `act_bits` is not one of 1 to 8, `method` is unknown, a name fits
+        nothing, nothing is left, a weight is quantised already, or `sample` is missing
+        or does not reach a layer. The module is then as it was.
+
+    See Also
+    --------
+    export_codes : Whole codes after training.
+    statlearn.neural.fold : Keeps the quantised weights as plain ones.
+    statlearn.neural.strip : Takes the quantisers of weights off again.
+    QKReparamAttention : Quantises products of query and key weights.
+    torch.ao.quantization.prepare_qat : Fake quantisation by observed ranges.
+
+    Notes
+    -----
+    The published recipe keeps the first and the last layer at 8 bits: call the function
+    twice, as in the example. A quantiser of activations is the part ``input_quantizer``
+    of its layer, in front of which nothing changes.
+
+    References
+    ----------
+    Shih-Yang Liu, Zechun Liu, Kwang-Ting Cheng. Oscillation-free Quantization for
+    Low-bit Vision Transformers. ICML, 2023.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from statlearn.neural.quantization import quantize_model
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU())
+    >>> _ = model.append(nn.Linear(8, 2))
+    >>> quantize_model(model, bits=2, skip_ends=True)
+    ['2.weight']
+    >>> quantize_model(model, bits=8, method="lsq", include=["0", "4"])
+    ['0.weight', '4.weight']
+    """
+    caller = "quantize_model"
+    bits = check_bits(bits, caller)
+    make = _maker(method, bits, ste)
+    chosen = select(model, include, exclude, layers=LAYERS, caller=caller)
+    if skip_ends:
+        chosen = _between(model, chosen)
+    names = [tensor.name for tensor in chosen]
+    layers = {tensor.name: tensor.layer for tensor in chosen}
+    activations = {}
+    if act_bits is not None:
+        check_bits(act_bits, caller)
+        activations = _activations(model, layers, act_bits, sample)
+    attach(model, make, include=names, layers=LAYERS, caller=caller)
+    for name, quantizer in activations.items():
+        quantize_inputs(layers[name], quantizer)
+    return names
+
+
+def _maker(
+    method: Any, bits: int, ste: StraightThrough
+) -> Callable[[str, Tensor], WeightQuantizer]:
+    if method not in get_args(Method):
+        raise ValueError(
+            f"The 'method' of quantize_model must be one of {get_args(Method)}. Got "
+            f"{method!r}; pass 'statsq' for scales that are not learned."
+        )
+    if method == "lsq":
+        return lambda _, weight: LSQQuantizer(bits, weight, axis=0)
+    return lambda _, weight: StatsQuantizer(bits, ste=ste, axis=0)
+
+
+def _between(model: nn.Module, chosen: list[Any]) -> list[Any]:
+    """Leave out the first and the last layer of the module."""
+    everything = select(model, layers=LAYERS, caller="quantize_model")
+    ends = {everything[0].name, everything[-1].name}
+    between = [tensor for tensor in chosen if tensor.name not in ends]
+    if not between:
+        raise ValueError(
+            "quantize_model with skip_ends=True needs layers between the first and the "
+            f"last. Got none besides {sorted(ends)}; pass skip_ends=False."
+        )
+    return between
+
+
+def _activations(
+    model: nn.Module, layers: dict[str, Any], bits: int, sample: Any
+) -> dict[str, ActivationQuantizer]:
+    """Make the quantisers of what goes into layers; the module stays as it is."""
+    if sample is None:
+        raise ValueError(
+            "quantize_model needs a 'sample' of inputs to start quantisers of "
+            "activations from. Got None with 'act_bits'; pass a batch of the data."
+        )
+    twice = [name for name, layer in layers.items() if hasattr(layer, INPUT_QUANTIZER)]
+    if twice:
+        raise ValueError(
+            "quantize_model quantises the inputs of a layer once. Got a quantiser on "
+            f"the inputs of {twice} already; leave out 'act_bits', or these layers."
+        )
+    made = {}
+    for name, inputs in record_inputs(model, layers, sample).items():
+        tokens = isinstance(layers[name], nn.Linear) and inputs.ndim > 2
+        features = -1 if isinstance(layers[name], nn.Linear) else 1
+        made[name] = ActivationQuantizer(
+            bits, inputs, axis=-2 if tokens else None, feature_axis=features
+        )
+    return made

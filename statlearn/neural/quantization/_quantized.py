@@ -1,0 +1,89 @@
+"""All weights of a module that have a quantiser, wherever it sits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor, nn
+
+from statlearn.neural._select import Selector, select
+from statlearn.neural._weight_map import chains
+from statlearn.neural.quantization._grid import WeightQuantizer
+from statlearn.neural.quantization.qk_reparam_attention import QKReparamAttention
+
+PRODUCT = "qk_product"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """A weight with its quantiser.
+
+    Attributes
+    ----------
+    name : str
+        ``"layers.0.weight"``, or ``"attention.qk_product"`` for a product.
+    quantizer : WeightQuantizer
+        The map from what is stored to levels.
+    read : callable
+        Returns what the quantiser is given: the stored parameter, or a product of two.
+    attention : QKReparamAttention or None
+        The module of a product.
+    """
+
+    name: str
+    quantizer: WeightQuantizer
+    read: Callable[[], Tensor]
+    attention: QKReparamAttention | None
+
+
+def quantized_weights(
+    model: nn.Module,
+    *,
+    include: Selector = None,
+    exclude: Selector = None,
+    caller: str,
+) -> list[Quantized]:
+    """Return the quantised weights in the order of the module, at least one."""
+    found = _on_layers(model) + _products(model)
+    if include is not None or exclude is not None:
+        chosen = {
+            tensor.name
+            for tensor in select(model, include, exclude, parameter=None, caller=caller)
+        }
+        found = [q for q in found if _stored_name(q) in chosen]
+    if not found:
+        raise ValueError(
+            f"{caller} needs a module with quantised weights. Got "
+            f"{type(model).__name__} without; call quantize_model first."
+        )
+    return found
+
+
+def _on_layers(model: nn.Module) -> list[Quantized]:
+    return [
+        Quantized(tensor.name, quantizer, partial(getattr, chain, "original"), None)
+        for tensor, chain in chains(model)
+        for quantizer in chain
+        if isinstance(quantizer, WeightQuantizer)
+    ]
+
+
+def _products(model: nn.Module) -> list[Quantized]:
+    return [
+        Quantized(
+            f"{name}.{PRODUCT}" if name else PRODUCT,
+            module.quantizer,
+            module.product,
+            module,
+        )
+        for name, module in model.named_modules()
+        if isinstance(module, QKReparamAttention) and module.quantizer is not None
+    ]
+
+
+def _stored_name(quantized: Quantized) -> str:
+    if quantized.attention is None:
+        return quantized.name
+    return quantized.name.removesuffix(PRODUCT) + "query_weight"
