@@ -206,7 +206,7 @@ def test_numbers_at_the_bound_are_clipped_with_a_warning():
     bound = A * math.pi / 2
     w = np.array([0.1, bound, -2 * bound])
     with pytest.warns(
-        ClippedWeightsWarning, match=r"Got 2 of 3 \(66.7%\) at or beyond"
+        ClippedWeightsWarning, match=r"Got 2 of 3 \(66.7%\)"
     ):
         v = compander_inverse(w, A, B)
     np.testing.assert_allclose(

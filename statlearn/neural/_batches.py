@@ -1,0 +1,322 @@
+"""Batches: rows of arrays in an order that is a function of the seed and the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from statlearn.sampling._counter import Lane, generator_at, stream_key
+from statlearn.utils._arrays import to_labels
+from statlearn.utils._validation import positive_integer, read_sample_weight
+
+Key = tuple[int, int]
+
+
+class Batch(tuple[Tensor, ...]):
+    """Rows of some arrays, with the base weights and groups of these rows.
+
+    Parameters
+    ----------
+    parts : iterable of tensor
+        One for each array, n rows each.
+    sample_weight : tensor of shape (n,), default=None
+        Base weights.
+    groups : ndarray or tensor of shape (n,), default=None
+        Labels for a rule that looks at groups.
+    """
+
+    sample_weight: Tensor | None
+    groups: Any
+
+    def __new__(
+        cls,
+        parts: Iterable[Tensor],
+        sample_weight: Tensor | None = None,
+        groups: Any = None,
+    ) -> Batch:
+        """Make the tuple, and note what belongs to its rows."""
+        batch = super().__new__(cls, parts)
+        batch.sample_weight = sample_weight
+        batch.groups = groups
+        return batch
+
+
+class Batches:
+    """Batches of arrays in memory, in another order every epoch.
+
+    For data that fit into memory; a ``DataLoader`` does for others. An epoch can be
+    entered at any batch, at no cost, which makes a run resumable.
+
+    Parameters
+    ----------
+    *arrays : tensors or ndarrays, each of n rows
+        What a batch has parts of. Arrays become tensors of the same dtype; a tensor is
+        used as it is, on its device.
+    batch_size : int, default=None
+        Rows of a batch. None is for a sampler that gives batches.
+    shuffle : bool, default=True
+        Whether rows come in random order.
+    drop_last : bool, default=False
+        Whether a last batch of fewer rows is left out.
+    sampler : iterable of rows or of arrays of rows, default=None
+        Such as the samplers of :mod:`statlearn.sampling`, instead of `shuffle`. It must
+        draw the rows of all processes: ``world_size=1``.
+    sample_weight : array-like of shape (n,), default=None
+        Non-negative base weights. Rows without weight are in no batch, unless a sampler
+        draws them.
+    groups : array-like of shape (n,), default=None
+        Labels for a rule that looks at groups.
+    random_state : int, Generator or None, default=None
+        Order of the rows. None takes the seed of the loop that goes through them.
+
+    See Also
+    --------
+    statlearn.sampling.WeightedSampler : Rows in proportion to weights.
+    torch.utils.data.DataLoader : Batches of data sets that are not in memory.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from statlearn.neural import Batches
+    >>> X, y = torch.randn(10, 3), torch.arange(10)
+    >>> batches = Batches(X, y, batch_size=4, random_state=0)
+    >>> [len(y) for X, y in batches]
+    [4, 4, 2]
+    """
+
+    def __init__(
+        self,
+        *arrays: Any,
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        sampler: Any = None,
+        sample_weight: Any = None,
+        groups: Any = None,
+        random_state: Any = None,
+    ) -> None:
+        self._arrays = [_as_tensor(array) for array in arrays]
+        self._n = _common_length(self._arrays)
+        self._check_modes(batch_size, sampler)
+        self._batch_size = batch_size
+        self._shuffle, self._drop_last, self._sampler = shuffle, drop_last, sampler
+        self._weight, rows = None, None
+        if sample_weight is not None:
+            weight = read_sample_weight(sample_weight, self._arrays[0], "Batches")
+            self._weight = torch.as_tensor(weight)
+            rows = None if weight.all() else np.flatnonzero(weight)
+        self._rows = np.arange(self._n) if rows is None else rows
+        self._groups = None if groups is None else to_labels(groups)
+        if self._groups is not None and self._groups.shape != (self._n,):
+            raise ValueError(
+                f"The 'groups' of Batches must have one label for each of {self._n} "
+                f"rows. Got shape {self._groups.shape}; pass labels of the same rows."
+            )
+        self._key = None if random_state is None else stream_key(random_state)
+        self._batches = None if sampler is None else _batches_of(sampler, batch_size)
+
+    @staticmethod
+    def _check_modes(batch_size: Any, sampler: Any) -> None:
+        if batch_size is not None:
+            positive_integer(
+                batch_size, "batch_size", "Batches", "pass rows of a batch"
+            )
+        elif sampler is None:
+            raise ValueError(
+                "The 'batch_size' of Batches must be given where no sampler gives "
+                "batches. Got None; pass for example batch_size=64."
+            )
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        if self._sampler is None:
+            n, size = len(self._rows), self._batch_size or 1
+            return n // size if self._drop_last else -(-n // size)
+        if self._batch_size is None:
+            return len(self._sampler)
+        return -(-len(self._sampler) // self._batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go through the first epoch."""
+        return self.epoch(0)
+
+    def epoch(
+        self, epoch: int, start: int = 0, *, key: Key | None = None
+    ) -> Iterator[Batch]:
+        """Go through an epoch, from one of its batches on.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0.
+        start : int, default=0
+            Batches to leave out.
+        key : tuple of int, default=None
+            Of the loop, for batches that have no seed of their own.
+
+        Returns
+        -------
+        batches : iterator of Batch
+            What remains of the epoch.
+        """
+        if self._key is None and key is None and self._shuffle:
+            self._key = stream_key(None)
+        return map(
+            self._take, islice(self._order(epoch, self._key or key), start, None)
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Return what another run must share for its batches to be the same."""
+        return {
+            "rows": self._n,
+            "batch_size": self._batch_size,
+            "shuffle": self._shuffle,
+            "sampler": type(self._sampler).__name__,
+        }
+
+    def _order(self, epoch: int, key: Key | None) -> Iterable[Tensor]:
+        """Return the rows of each batch of an epoch."""
+        if self._batches is not None:
+            set_epoch(self._sampler, epoch)
+            return map(torch.as_tensor, self._batches())
+        rows = self._rows
+        if self._shuffle and key is not None:
+            rows = generator_at(key, Lane.ORDER, epoch).permutation(rows)
+        order = torch.as_tensor(rows)
+        device = self._arrays[0].device
+        if device.type != "cpu":
+            order = order.to(device)
+        return islice(order.split(self._batch_size or 1), len(self))
+
+    def _take(self, rows: Tensor) -> Batch:
+        parts = [array.index_select(0, rows) for array in self._arrays]
+        if self._weight is None and self._groups is None:
+            return Batch(parts)
+        rows = rows.cpu()
+        weight = None if self._weight is None else self._weight[rows]
+        groups = None if self._groups is None else self._groups[rows.numpy()]
+        return Batch(parts, weight, groups)
+
+
+def _as_tensor(array: Any) -> Tensor:
+    if isinstance(array, Tensor):
+        return array
+    # A copy where NumPy forbids writing, which torch cannot express.
+    array = np.require(array, requirements=["W"])
+    return torch.as_tensor(array)
+
+
+def _common_length(arrays: list[Tensor]) -> int:
+    lengths = {len(array) if array.ndim else 0 for array in arrays}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(
+            f"The 'arrays' of Batches must be at least one, all with the same number "
+            f"of rows, which is not 0. Got shapes "
+            f"{[tuple(array.shape) for array in arrays]}; pass arrays of the same rows."
+        )
+    return lengths.pop()
+
+
+def _batches_of(sampler: Any, batch_size: int | None) -> Callable[[], Iterator[Any]]:
+    """Return what goes through the batches of a sampler once."""
+
+    def whole() -> Iterator[Any]:
+        return iter(sampler)
+
+    def cut() -> Iterator[Any]:
+        rows = iter(sampler)
+        while batch := list(islice(rows, batch_size)):
+            yield batch
+
+    return whole if batch_size is None else cut
+
+
+def set_epoch(source: Any, epoch: int) -> None:
+    """Tell what gives batches, or rows for them, which epoch begins."""
+    for part in (source, *(getattr(source, n, None) for n in _SAMPLERS)):
+        if callable(move := getattr(part, "set_epoch", None)):
+            move(epoch)
+
+
+_SAMPLERS = ("sampler", "batch_sampler")
+
+
+# -- rows of any batch ------------------------------------------------------------
+
+
+def weight_and_groups(batch: Any) -> tuple[Tensor | None, Any]:
+    """Return the base weights and groups that a batch carries."""
+    if isinstance(batch, Batch):
+        return batch.sample_weight, batch.groups
+    if isinstance(batch, dict):
+        return batch.get("sample_weight"), batch.get("groups")
+    return None, None
+
+
+def mapped(batch: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a batch of the same make with each of its tensors and arrays changed."""
+    if isinstance(batch, (Tensor, np.ndarray)):
+        return change(batch)
+    if isinstance(batch, Batch):
+        weight, groups = batch.sample_weight, batch.groups
+        return Batch(
+            (change(part) for part in batch),
+            None if weight is None else change(weight),
+            None if groups is None else change(groups),
+        )
+    if isinstance(batch, dict):
+        return {key: mapped(part, change) for key, part in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(mapped(part, change) for part in batch))
+    if isinstance(batch, (tuple, list)):
+        return type(batch)(mapped(part, change) for part in batch)
+    return batch
+
+
+def moved(batch: Any, device: torch.device) -> Any:
+    """Return a batch with its tensors on a device."""
+
+    def move(part: Any) -> Any:
+        if isinstance(part, Tensor):
+            return part.to(device, non_blocking=True)
+        return part
+
+    return mapped(batch, move)
+
+
+def n_rows(batch: Any) -> int:
+    """Return the rows of the first tensor in a batch."""
+    seen: list[int] = []
+
+    def count(part: Any) -> Any:
+        seen.append(len(part) if part.ndim else 0)
+        return part
+
+    mapped(batch, count)
+    return seen[0] if seen else 0
+
+
+def rows_of(batch: Any, rows: Any) -> Any:
+    """Return some rows of a batch: a slice, or a mask on the CPU."""
+    n = n_rows(batch)
+
+    def take(part: Any) -> Any:
+        if part.ndim == 0:
+            return part
+        if len(part) != n:
+            raise ValueError(
+                f"A batch of TrainingLoop must hold tensors of the same number of rows "
+                f"to be divided by rows. Got {n} and {len(part)} rows; give every "
+                f"tensor one row a sample, or pass sharded=True and weights above zero."
+            )
+        if isinstance(rows, slice):
+            return part[rows]
+        is_tensor = isinstance(part, Tensor)
+        return part[rows.to(part.device) if is_tensor else rows.numpy()]
+
+    return mapped(batch, take)

@@ -1,0 +1,260 @@
+"""A fitted module as plain arrays: asked for outputs, pickled, saved and loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from statlearn.neural._fit_rows import Table
+from statlearn.neural._inference import predict
+from statlearn.neural._network import (
+    Network,
+    State,
+    load_arrays,
+    make_module,
+    to_plain,
+)
+from statlearn.neural._state_file import read_state, write_state
+from statlearn.neural._trainer import Trainer
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What is kept besides the fitted state, which it can be made of again.
+
+    `state` is the fitted state that `network` has the weights of.
+    """
+
+    state: State
+    network: Network
+    trainer: Trainer | None = None
+
+
+class FittedModule(BaseEstimator):
+    """A module whose weights are arrays, made again from parameters when needed."""
+
+    module: Any
+    hidden_layer_sizes: Any
+    weight_map: Any
+    device: Any
+    dtype: str
+
+    state_: State
+    n_outputs_: int
+    n_iter_: int
+    n_features_in_: int
+    history_: dict[str, list[Any]]
+    best_validation_score_: float | None
+
+    # Seed of the first weights: bits below a map that the state does not hold.
+    _seed: int
+
+    def to_module(self) -> nn.Module:
+        """Return the trained module, with the map on its weights.
+
+        Returns
+        -------
+        module : Module
+            A copy in evaluation mode, on the CPU. It takes rows and returns logits or
+            values of shape (n, n_outputs).
+
+        See Also
+        --------
+        statlearn.neural.fold : Turns weights with a map into plain ones.
+        """
+        check_is_fitted(self)
+        return self._loaded().eval()
+
+    def save_state(self, path: Any) -> None:
+        """Write the fitted state to a safetensors file.
+
+        Weights are under their names in the state dict of the module, so other
+        programs can read the file too. Parameters are code, and are not in it.
+
+        Parameters
+        ----------
+        path : path-like
+            File with the suffix ``.safetensors``; one of this name is replaced.
+
+        Raises
+        ------
+        ValueError
+            For another suffix.
+        FileNotFoundError
+            If the folder does not exist.
+        TypeError
+            If labels are neither numbers nor strings.
+
+        See Also
+        --------
+        load_state : The way back.
+        """
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        facts = {
+            "estimator": type(self).__name__,
+            "n_features_in": self.n_features_in_,
+            "feature_names_in": None if names is None else names.tolist(),
+            "n_outputs": self.n_outputs_,
+            "n_iter": self.n_iter_,
+            "seed": self._seed,
+            **self._target_facts(),
+        }
+        write_state(path, self.state_, facts, f"{type(self).__name__}.save_state")
+
+    def load_state(self, path: Any) -> Self:
+        """Take up the fitted state in a file, for the parameters it was fitted with.
+
+        A method of an estimator and not of its class, since the module and the map are
+        made by functions among the parameters, and no function comes out of a file.
+
+        Parameters
+        ----------
+        path : path-like
+            File that :meth:`save_state` wrote. Nothing in it is run.
+
+        Returns
+        -------
+        self : estimator
+            Fitted; as it was before if an error is raised.
+
+        Raises
+        ------
+        ValueError
+            If the file is no such file, or does not fit the parameters.
+
+        See Also
+        --------
+        save_state : The way there.
+        """
+        caller = f"{type(self).__name__}.load_state"
+        state, facts = read_state(path, caller)
+        found = clone(self)
+        try:
+            if facts["estimator"] != type(self).__name__:
+                raise ValueError(f"the state of a {facts['estimator']}")
+            found.__dict__ |= _fitted(facts) | self._from_target_facts(facts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"The 'path' of {caller} must be a file that save_state of a "
+                f"{type(self).__name__} has written. Got {str(path)!r} "
+                f"({type(error).__name__}: {error}); save the state again."
+            ) from error
+        found.state_ = state
+        found._ready()
+        self.__dict__ |= {
+            name: value
+            for name, value in vars(found).items()
+            if name not in self.get_params(deep=False)
+        }
+        return self
+
+    # -- outputs ------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> NDArray[Any]:
+        """Return outputs (n_samples, n_outputs); float32 for rows of that type only."""
+        check_is_fitted(self)
+        kind = np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
+        X = validate_data(self, X, reset=False, **self._table_kind())
+        return self._of_table(self._ready(), Table(X)).astype(kind, copy=False)
+
+    def _of_table(self, network: Network, table: Table) -> NDArray[Any]:
+        """Return outputs of a network for a table that has been checked."""
+        return predict(
+            network, table.handle, forward=lambda net, part: net(table.features(part))
+        ).numpy()
+
+    # -- the module and what is kept of it ----------------------------------------
+
+    def _new_module(self) -> nn.Module:
+        """Return the module at its start."""
+        return make_module(
+            self.module,
+            self.n_features_in_,
+            self.n_outputs_,
+            hidden_layer_sizes=self.hidden_layer_sizes,
+            weight_map=self.weight_map,
+            dtype=DTYPES[self.dtype],
+            seed=self._seed,
+            caller=type(self).__name__,
+        )
+
+    def _loaded(self) -> nn.Module:
+        """Return a new module with the fitted weights."""
+        module = self._new_module()
+        load_arrays(module, self.state_, type(self).__name__)
+        return module
+
+    def _fresh_live(self) -> Live | None:
+        """Return what was kept, if it is what the state says."""
+        live: Live | None = getattr(self, "_live", None)
+        return live if live is not None and live.state is self.state_ else None
+
+    def _ready(self) -> Network:
+        """Return the network to predict with; made, if it is not there."""
+        live = self._fresh_live()
+        if live is None:
+            network = Network(self._loaded()).to(self.device or "cpu").eval()
+            self._past = self._get_past()
+            live = self._live = Live(self.state_, network)
+        return live.network
+
+    def _get_past(self) -> Any:
+        """Return place and optimizer of the last call as plain data, or None."""
+        live: Live | None = getattr(self, "_live", None)
+        if live is None or live.trainer is None:
+            return getattr(self, "_past", None)
+        state = live.trainer.loop.state_dict()
+        del state["model"]  # that is the fitted state
+        return to_plain(state)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return plain data: modules with maps on their weights cannot be pickled."""
+        state = dict(super().__getstate__())
+        if "_live" in state:
+            state["_past"] = self._get_past()
+            del state["_live"]
+        return state
+
+    def _table_kind(self) -> dict[str, Any]:
+        return {"accept_sparse": "csr", "dtype": np.dtype(self.dtype)}
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # -- what differs -------------------------------------------------------------
+
+    def _target_facts(self) -> dict[str, Any]:
+        """Return what a file has to say of the targets."""
+        raise NotImplementedError
+
+    def _from_target_facts(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """Return the attributes that a file says them of."""
+        raise NotImplementedError
+
+
+def _fitted(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes that a file says the facts of."""
+    counts = ("n_features_in", "n_outputs", "n_iter")
+    found: dict[str, Any] = {f"{name}_": int(facts[name]) for name in counts}
+    if facts["feature_names_in"] is not None:
+        found["feature_names_in_"] = np.array(facts["feature_names_in"], dtype=object)
+    return found | {
+        "history_": {"epoch": [], "loss": [], "learning_rate": []},
+        "best_validation_score_": None,
+        "_seed": int(facts["seed"]),
+        "_order": int(facts["seed"]),
+        "_past": None,
+    }

@@ -1,0 +1,124 @@
+"""Outputs and losses of a model as it is: evaluation mode, no gradients, by batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from statlearn.neural._batches import Batches, moved, weight_and_groups
+from statlearn.neural._loss_reweighter import checked_losses, weighted_sum
+from statlearn.neural._precision import autocast_of, read_precision
+
+
+@contextmanager
+def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Put a model into a mode, and each of its modules back into its own."""
+    before = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, flag in before:
+            module.training = flag
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return where the first parameter or buffer of a model is; else the CPU."""
+    for tensor in chain(model.parameters(), model.buffers()):
+        return tensor.device
+    return torch.device("cpu")
+
+
+def predict(
+    model: nn.Module,
+    *inputs: Any,
+    batch_size: int = 1024,
+    forward: Callable[..., Tensor] | None = None,
+    device: Any = None,
+    precision: Any = None,
+) -> Tensor:
+    """Return the outputs of a model for the rows of arrays.
+
+    Parameters
+    ----------
+    model : Module
+        It is put into evaluation mode, and each of its modules back into its own.
+    *inputs : tensors or ndarrays, each of n rows
+        Arguments of the model.
+    batch_size : int, default=1024
+        Rows that are computed at once.
+    forward : callable, default=None
+        ``forward(model, *inputs)``; None calls the model.
+    device : str or torch.device, default=None
+        Where inputs are moved to; None stands for where the model is.
+    precision : {None, "bf16", "fp16"}, default=None
+        Of autocast.
+
+    Returns
+    -------
+    outputs : tensor of shape (n, ...)
+        On the CPU, without gradient.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from statlearn.neural import predict
+    >>> predict(torch.nn.Linear(3, 2), torch.ones(5, 3)).shape
+    torch.Size([5, 2])
+    """
+    batches = Batches(*inputs, batch_size=batch_size, shuffle=False)
+    place = device_of(model) if device is None else torch.device(device)
+    autocast = autocast_of(read_precision(precision, "predict"), place)
+    found = []
+    with mode(model, training=False), torch.no_grad(), autocast:
+        for batch in batches:
+            given = moved(batch, place)
+            output = model(*given) if forward is None else forward(model, *given)
+            found.append(output.detach().cpu())
+    return torch.cat(found)
+
+
+def evaluate(
+    model: nn.Module,
+    loss_fn: Callable[[nn.Module, Any], Tensor],
+    batches: Iterable[Any],
+    *,
+    device: Any = None,
+    precision: Any = None,
+) -> float:
+    """Return the mean loss of a model over batches, by the base weights of the rows.
+
+    Parameters
+    ----------
+    model : Module
+        It is put into evaluation mode, and each of its modules back into its own.
+    loss_fn : callable
+        ``loss_fn(model, batch)`` with one loss for each row.
+    batches : iterable
+        Of batches as a training loop takes them.
+    device : str or torch.device, default=None
+        Where batches are moved to; None stands for where the model is.
+    precision : {None, "bf16", "fp16"}, default=None
+        Of autocast.
+
+    Returns
+    -------
+    loss : float
+        NaN if no row has weight.
+    """
+    place = device_of(model) if device is None else torch.device(device)
+    autocast = autocast_of(read_precision(precision, "evaluate"), place)
+    total = weight = 0.0
+    with mode(model, training=False), torch.no_grad(), autocast:
+        for batch in batches:
+            losses = checked_losses(loss_fn(model, moved(batch, place)), "evaluate")
+            base, _ = weight_and_groups(batch)
+            base = None if base is None else torch.as_tensor(base).to(losses)
+            total += float(weighted_sum(losses.double(), base))
+            weight += len(losses) if base is None else float(base.sum())
+    return total / weight if weight else float("nan")

@@ -1,0 +1,46 @@
+"""Mixed precision, where torch offers it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+_DTYPES = {
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    torch.bfloat16: torch.bfloat16,
+    torch.float16: torch.float16,
+}
+
+
+def read_precision(precision: Any, caller: str) -> torch.dtype | None:
+    """Return the type of autocast, None for none."""
+    if precision is None:
+        return None
+    try:
+        return _DTYPES[precision]
+    except (KeyError, TypeError):
+        raise ValueError(
+            f"The 'precision' of {caller} must be None, 'bf16' or 'fp16'. Got "
+            f"{precision!r}; pass None for the dtype of the model."
+        ) from None
+
+
+def autocast_of(
+    dtype: torch.dtype | None, device: torch.device
+) -> AbstractContextManager[Any]:
+    """Return a context, to be entered as often as one likes, for forward passes."""
+    if dtype is None:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
+
+
+def scaler_of(
+    dtype: torch.dtype | None, device: torch.device
+) -> torch.amp.GradScaler | None:
+    """Return what keeps small gradients above zero in half precision."""
+    if dtype is not torch.float16:
+        return None
+    return torch.amp.GradScaler(device.type)

@@ -1,0 +1,81 @@
+"""One epoch after another from anything that gives batches, from any batch on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from statlearn.neural._batches import Batches, set_epoch
+from statlearn.neural._seeding import Key, seed_at
+
+_END = object()
+
+
+class Source:
+    """Batches with seeds, and with the knowledge of which one is the last.
+
+    Parameters
+    ----------
+    batches : re-iterable
+        Of any batches; those of `Batches` can be entered anywhere at no cost.
+    """
+
+    def __init__(self, batches: Any) -> None:
+        if hasattr(batches, "__next__") or not hasattr(batches, "__iter__"):
+            raise TypeError(
+                f"The 'batches' of TrainingLoop must be an object that can be gone "
+                f"through in every epoch. Got {type(batches).__name__}; pass Batches, "
+                f"a DataLoader or a list of batches."
+            )
+        self._batches = batches
+        try:
+            self.n_batches: int | None = len(batches)
+        except TypeError:  # such as a loader of a stream
+            self.n_batches = None
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a run must share with this one to go on from it."""
+        own = self._batches.identity() if isinstance(self._batches, Batches) else {}
+        return {"number of batches": self.n_batches, **own}
+
+    def epoch(
+        self, key: Key, epoch: int, start: int, seed: Callable[[int], object]
+    ) -> Iterator[tuple[Any, bool]]:
+        """Yield the batches of an epoch, each with whether it is the last.
+
+        Parameters
+        ----------
+        key : tuple of int
+            Of the run.
+        epoch : int
+        start : int
+            Batches that have been used already.
+        seed : callable
+            Seeds the generators that batches may be drawn with: before the epoch, as a
+            loader draws its order then, and before each batch.
+        """
+        seed(seed_at(key, epoch, -1))
+        batches = self._batches
+        if isinstance(batches, Batches):
+            number, iterator = start, batches.epoch(epoch, start, key=key)
+        else:
+            set_epoch(batches, epoch)
+            number, iterator = 0, iter(batches)
+
+        def fetch() -> Iterator[Any]:
+            nonlocal number
+            while True:
+                seed(seed_at(key, epoch, number))
+                number += 1
+                batch = next(iterator, _END)
+                yield batch
+                if batch is _END:
+                    return
+
+        found = islice(fetch(), start - number, None)
+        batch = next(found, _END)
+        while batch is not _END:
+            after = next(found, _END)
+            yield batch, after is _END
+            batch = after

@@ -1,0 +1,124 @@
+"""A network in training: the loop, and what it asks of the rows at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from statlearn.neural._batches import Batches
+from statlearn.neural._fit_rows import FitRows, Table
+from statlearn.neural._history import Progress
+from statlearn.neural._loop import TrainingLoop
+from statlearn.neural._loss_reweighter import checked_losses
+from statlearn.neural._network import Network
+from statlearn.utils._rules import kind_of
+from statlearn.weights import get_rule
+
+EpochEnd = Callable[[], bool]
+
+
+class Trainer:
+    """A network and its loop, for one table of rows after the other.
+
+    Parameters
+    ----------
+    network : Network
+    loss : callable
+        ``loss(output, target)`` with one loss for each row.
+    optimizer : Optimizer
+    weighting : rule or None
+    batch_size : int
+    caller : str
+        Class name for messages.
+    **options : dict
+        Of the loop.
+
+    Attributes
+    ----------
+    network : Network
+    loop : TrainingLoop
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        optimizer: torch.optim.Optimizer,
+        *,
+        weighting: Any,
+        batch_size: int,
+        caller: str,
+        **options: Any,
+    ) -> None:
+        self.network = network
+        self._loss, self._batch_size, self._caller = loss, batch_size, caller
+        self._rule = None if weighting is None else get_rule(weighting)
+        self.loop = TrainingLoop(
+            network,
+            self._losses,
+            optimizer,
+            weighting=self._rule,
+            callbacks=(self._after_update,),
+            **options,
+        )
+
+    def run(self, rows: FitRows, n_epochs: int, epoch_end: EpochEnd) -> None:
+        """Train until so many epochs are complete.
+
+        Parameters
+        ----------
+        rows : FitRows
+            Each with weight.
+        n_epochs : int
+            Over all calls.
+        epoch_end : callable
+            Called after each epoch; what is true ends the training.
+        """
+        self._table, self._epoch_end = rows.table, epoch_end
+        try:
+            self.loop.run(self._batches(rows), n_epochs)
+        finally:
+            del self._table, self._epoch_end
+            self.network.eval()
+
+    def history(self) -> dict[str, list[Any]]:
+        """Return loss and learning rate of each epoch as plain columns."""
+        found = self.loop.history_
+        loss = found.epoch_loss()
+        last = np.searchsorted(found.epoch, np.arange(len(loss)), side="right") - 1
+        return {
+            "epoch": list(range(1, len(loss) + 1)),
+            "loss": loss.tolist(),
+            "learning_rate": found.lr[last].tolist(),
+        }
+
+    def _batches(self, rows: FitRows) -> Batches:
+        parts: list[Any] = [rows.table.handle, rows.target]
+        weight, groups = rows.weight, None
+        if self._rule is None and weight is not None:
+            # A batch is not divided by its own weight: for a few heavy rows that would
+            # lower their share in the mean over batches.
+            dtype = next(self.network.parameters()).dtype
+            parts.append(torch.as_tensor(weight / weight.mean()).to(dtype))
+            weight = None
+        if kind_of(self._rule) == "group":
+            groups = rows.target
+        return Batches(
+            *parts, batch_size=self._batch_size, sample_weight=weight, groups=groups
+        )
+
+    def _losses(self, network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        handle, target, *weight = batch
+        losses = self._loss(network(self._table.features(handle)), target)
+        losses = checked_losses(losses, self._caller)
+        return losses * weight[0] if weight else losses
+
+    def _after_update(self, progress: Progress) -> bool:
+        return progress.end_of_epoch and self._epoch_end()
+
+    _table: Table
+    _epoch_end: EpochEnd

@@ -1,0 +1,388 @@
+"""Adapters in peft's files: ``adapter_config.json`` and ``adapter_model.safetensors``.
+
+peft names an adapted layer ``base_model.model.<layer>`` and its tensors ``miss_block``,
+or ``lora_A.weight`` and ``lora_B.weight``. Nothing of peft is needed here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from statlearn.merging import open_weights, save_weights
+from statlearn.neural._map_state import weight_maps
+from statlearn.neural._weight_map import WeightMap, attach
+from statlearn.neural.adapters._attach import made_for
+from statlearn.neural.adapters.block_affine import BlockAffine
+from statlearn.neural.adapters.low_rank import LowRank
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+PREFIX = "base_model.model."
+
+# What peft calls the variants, in the parameter `init_weights`.
+_STARTS: dict[str, bool | str] = {"additive": True, "col": "bat", "mini": "mini"}
+
+# What peft calls the tensors of a layer.
+_BLOCK = {"MISS": "miss_block", "BONE": "bone_block"}
+_LORA = ("lora_A.weight", "lora_B.weight")
+
+# Starts of LoRA in peft that leave the weight of the layer as it was.
+_PLAIN_STARTS = (True, False, "gaussian", "orthogonal")
+
+# What peft can add to LoRA and a LowRank has not.
+_EXTRAS = (
+    "use_dora",
+    "lora_bias",
+    "fan_in_fan_out",
+    "alpha_pattern",
+    "layer_replication",
+)
+
+
+def save_peft_adapter(
+    module: nn.Module,
+    folder: str | os.PathLike[str],
+    *,
+    base_model: str | None = None,
+) -> None:
+    """Write the adapters of a model as files that peft reads.
+
+    Parameters
+    ----------
+    module : Module
+        With adapters of one kind, variant and size.
+    folder : str or path
+        Where the two files go; made if it does not exist. Files of their names are
+        replaced.
+    base_model : str, default=None
+        Name of the pretrained model, for peft to find it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder around `folder` does not exist.
+    ValueError
+        If there are no adapters, they differ, or peft has no such variant ("row",
+        "free", "ab"). Nothing is written then.
+
+    See Also
+    --------
+    load_peft_adapter : The way back.
+    bone_state_dict : All variants, for files of one's own.
+    peft.PeftModel.from_pretrained : Reads the files.
+
+    Notes
+    -----
+    :class:`BlockAffine` becomes MiSS (peft 0.18 and later), :class:`LowRank` LoRA. A
+    LoRA from the start of PiSSA is written with rank 2 r, as the difference of its
+    product and that of its start, because peft would otherwise need the residual
+    weights; it loads as a plain LoRA.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from torch import nn
+    >>> from statlearn.neural.adapters import apply_bone, save_peft_adapter
+    >>> from statlearn.merging import open_weights
+    >>> model = nn.Sequential(nn.Linear(8, 4))
+    >>> names = apply_bone(model, r=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_peft_adapter(model, folder)
+    ...     list(open_weights(folder))
+    ['base_model.model.0.miss_block']
+    """
+    maps = _adapters(module)
+    config = _common_settings(maps)
+    tensors = {
+        f"{PREFIX}{name.removesuffix('weight')}{part}": value
+        for name, m in maps.items()
+        for part, value in _parts(m).items()
+    }
+    target = Path(folder)
+    target.mkdir(exist_ok=True)
+    save_weights(target / WEIGHTS, tensors)
+    config = {
+        **config,
+        "base_model_name_or_path": base_model,
+        "bias": "none",
+        "inference_mode": True,
+        "modules_to_save": None,
+        "target_modules": [name.removesuffix(".weight") for name in maps],
+        "task_type": None,
+    }
+    text = json.dumps(config, indent=2, sort_keys=True)
+    (target / CONFIG).write_text(text + "\n", encoding="utf-8")
+
+
+def load_peft_adapter(
+    module: nn.Module,
+    folder: str | os.PathLike[str],
+    *,
+    freeze_rest: bool = True,
+) -> list[str]:
+    """Put adapters from files of peft on a model, in place.
+
+    Parameters
+    ----------
+    module : Module
+        The pretrained model, with the names of layers that the files have.
+    folder : str or path
+        With ``adapter_config.json`` and ``adapter_model.safetensors``.
+    freeze_rest : bool, default=True
+        Whether all other parameters stop being trained.
+
+    Returns
+    -------
+    list of str
+        Names of the weights with an adapter, in the order of the module.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    TypeError
+        If an adapted layer is not linear.
+    ValueError
+        If the files are not of MiSS, Bone or LoRA, hold more than their adapters, or do
+        not fit the model; the model is as it was then.
+
+    See Also
+    --------
+    save_peft_adapter : The way there.
+    peft.PeftModel.save_pretrained : Writes the files.
+
+    Notes
+    -----
+    Reads MiSS, Bone (peft 0.14 to 0.18, which later versions no longer read), and LoRA
+    with its plain starts and "pissa", with rsLoRA's scale too. Nothing in the files is
+    run, and dropout, which only training sees, is left out.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from torch import nn
+    >>> from statlearn.neural.adapters import (
+    ...     apply_bone, load_peft_adapter, save_peft_adapter
+    ... )
+    >>> model, other = nn.Sequential(nn.Linear(8, 4)), nn.Sequential(nn.Linear(8, 4))
+    >>> names = apply_bone(model, r=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_peft_adapter(model, folder)
+    ...     load_peft_adapter(other, folder)
+    ['0.weight']
+    """
+    source = Path(folder)
+    config = _read_config(source / CONFIG)
+    layers = _by_tensor(open_weights(source / WEIGHTS), _part_names(config))
+
+    def make(name: str, weight: Tensor) -> WeightMap:
+        return _filled(name, weight, layers[name], config)
+
+    return attach(
+        module,
+        make,
+        include=list(layers),
+        freeze_rest=freeze_rest,
+        caller="load_peft_adapter",
+    )
+
+
+def _adapters(module: nn.Module) -> dict[str, BlockAffine | LowRank]:
+    """Return the adapters of a model, at least one and at most one a tensor."""
+    blocks, pairs = (
+        {n: m for n, m in weight_maps(module, kind=kind).items() if isinstance(m, kind)}
+        for kind in (BlockAffine, LowRank)
+    )
+    if twice := [name for name in blocks if name in pairs]:
+        raise ValueError(
+            f"save_peft_adapter writes one adapter of a layer. Got two on {twice}; "
+            f"save the state with map_state_dict instead."
+        )
+    if not blocks and not pairs:
+        raise ValueError(
+            "save_peft_adapter needs a module with adapters. Got one without; call "
+            "apply_bone or apply_lora first, or unmerge_bone if they are merged."
+        )
+    return {**blocks, **pairs}
+
+
+def _common_settings(maps: Mapping[str, BlockAffine | LowRank]) -> dict[str, Any]:
+    """Return the settings that all adapters share, in peft's words."""
+    described = {name: _describe(m) for name, m in maps.items()}
+    config = next(iter(described.values()))
+    for name, other in described.items():
+        if other != config:
+            raise ValueError(
+                f"peft has one setting for all adapters of a file. Got {config} and, "
+                f"for {name!r}, {other}; save the state with map_state_dict instead."
+            )
+    return config
+
+
+def _describe(adapter: BlockAffine | LowRank) -> dict[str, Any]:
+    """Return the settings of an adapter in peft's words."""
+    if isinstance(adapter, LowRank):
+        # A principal start adds its own factors; the scale stays.
+        rank = adapter.r if adapter.A_start is None else 2 * adapter.r
+        return {
+            "peft_type": "LORA",
+            "r": rank,
+            "lora_alpha": adapter.scale * rank,
+            "lora_dropout": 0.0,
+            "init_lora_weights": True,
+            "use_rslora": False,
+            "use_dora": False,
+        }
+    if adapter.variant not in _STARTS:
+        raise ValueError(
+            f"peft knows the variants {', '.join(_STARTS)}. Got {adapter.variant!r}; "
+            f"save the state with bone_state_dict instead, or merge_bone and save the "
+            f"model."
+        )
+    return {
+        "peft_type": "MISS",
+        "r": adapter.r,
+        "mini_r": 1 if adapter.mini_r is None else adapter.mini_r,
+        "miss_dropout": 0.0,
+        "init_weights": _STARTS[adapter.variant],
+    }
+
+
+def _parts(adapter: BlockAffine | LowRank) -> dict[str, Tensor]:
+    """Return the tensors of an adapter by the names that they have in peft."""
+    if isinstance(adapter, BlockAffine):
+        block = adapter.B if adapter.variant == "col" else adapter.D
+        return {_BLOCK["MISS"]: block.detach()}
+    A, B = adapter.A.detach(), adapter.B.detach()
+    if adapter.A_start is not None and adapter.B_start is not None:
+        A = torch.cat([A, adapter.A_start])
+        B = torch.cat([B, -adapter.B_start], dim=1)
+    return dict(zip(_LORA, (A, B), strict=True))
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """Return the settings in a file of peft, refused if they ask for more than ours."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"The settings of an adapter are a JSON file of peft. Got {path.name!r}, "
+            f"which is none ({error}); save the adapter again."
+        ) from error
+    kind = config.get("peft_type") if isinstance(config, dict) else None
+    if kind not in (*_BLOCK, "LORA"):
+        raise ValueError(
+            f"load_peft_adapter reads adapters of the types MISS, BONE and LORA. Got "
+            f"{kind!r}; load it with peft, merge it, and save the model."
+        )
+    extras = [name for name in _EXTRAS if config.get(name)]
+    start = config.get("init_lora_weights", True)
+    if start not in (*_PLAIN_STARTS, "pissa"):
+        extras.append(f"init_lora_weights={start!r}")
+    if extras:
+        raise ValueError(
+            f"load_peft_adapter reads LoRA without {', '.join(_EXTRAS)} and with a "
+            f"start that leaves the weights. Got {', '.join(extras)}; load it with "
+            f"peft, merge it, and save the model."
+        )
+    return config
+
+
+def _part_names(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names that peft gives to the tensors of a layer."""
+    kind = config["peft_type"]
+    return (_BLOCK[kind],) if kind in _BLOCK else _LORA
+
+
+def _by_tensor(
+    state: Mapping[str, NDArray[Any]], parts: tuple[str, ...]
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return the arrays of each tensor by our name of it, and peft's of them."""
+    layers: dict[str, dict[str, NDArray[Any]]] = {}
+    unknown = []
+    for key in state:
+        part = next((p for p in parts if key.endswith(f".{p}")), None)
+        if part is None or not key.startswith(PREFIX):
+            unknown.append(key)
+            continue
+        name = key[len(PREFIX) : -len(part)] + "weight"
+        layers.setdefault(name, {})[part] = state[key]
+    unknown += [name for name, found in layers.items() if len(found) < len(parts)]
+    if unknown or not layers:
+        raise ValueError(
+            f"The file {WEIGHTS} must hold {' and '.join(parts)} of layers under "
+            f"{PREFIX!r}, and nothing else. Got {sorted(unknown)[:5] or 'no array'}; "
+            f"load other arrays by themselves, without modules_to_save and bias."
+        )
+    return layers
+
+
+def _filled(
+    name: str,
+    weight: Tensor,
+    arrays: Mapping[str, NDArray[Any]],
+    config: Mapping[str, Any],
+) -> WeightMap:
+    """Make the map of one weight and give it the numbers from the file."""
+    try:
+        if misshapen := [a.shape for a in arrays.values() if a.ndim not in (2, 3)]:
+            raise ValueError(
+                f"An adapter consists of arrays with two or three axes. Got shape "
+                f"{misshapen[0]}; save it again."
+            )
+        if config["peft_type"] in _BLOCK:
+            (block,) = arrays.values()
+            made, state = _block_affine(weight, block, config)
+        else:
+            made, state = _low_rank(weight, arrays, config)
+    except ValueError as error:
+        raise ValueError(f"load_peft_adapter at {name!r}: {error}") from error
+    for key, array in state.items():
+        parameter = made.get_parameter(key)
+        if parameter.shape != array.shape:
+            raise ValueError(
+                f"The adapter of {name!r} must have shape {tuple(parameter.shape)} for "
+                f"a weight of shape {tuple(weight.shape)}. Got {array.shape}; load it "
+                f"into the model that it was trained on."
+            )
+        with torch.no_grad():
+            parameter.copy_(torch.from_numpy(array))
+    return made
+
+
+def _block_affine(
+    weight: Tensor, block: NDArray[Any], config: Mapping[str, Any]
+) -> tuple[WeightMap, dict[str, NDArray[Any]]]:
+    """Make the adapter that a block of peft is for; its axes tell the variant."""
+    if block.ndim == 3:
+        return made_for(BlockAffine, weight, r=block.shape[-1]), {"B": block}
+    is_mini = config.get("init_weights") == "mini"
+    made = made_for(
+        BlockAffine,
+        weight,
+        r=block.shape[0],
+        variant="mini" if is_mini else "additive",
+        mini_r=block.shape[1] if is_mini else None,
+    )
+    return made, {"D": block}
+
+
+def _low_rank(
+    weight: Tensor, arrays: Mapping[str, NDArray[Any]], config: Mapping[str, Any]
+) -> tuple[WeightMap, dict[str, NDArray[Any]]]:
+    """Make the adapter that two factors of peft are for."""
+    A, B = (arrays[part] for part in _LORA)
+    r = A.shape[0]
+    alpha = config.get("lora_alpha", 8) * (r**0.5 if config.get("use_rslora") else 1.0)
+    if config.get("init_lora_weights") == "pissa":
+        made = LowRank.principal(weight, r, alpha=alpha)
+    else:
+        made = made_for(LowRank, weight, r=r, alpha=alpha)
+    return made, {"A": A, "B": B}

@@ -1,0 +1,152 @@
+"""Values, shapes, weights and state of the neural regressor."""
+
+from __future__ import annotations
+
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+from sklearn.exceptions import DataConversionWarning
+from sklearn.linear_model import LinearRegression
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from statlearn.neural import NeuralRegressor  # noqa: E402
+from statlearn.neural.losses import pinball  # noqa: E402
+
+SHORT = {"max_epochs": 4, "batch_size": 32, "random_state": 0}
+
+
+def table(n=120, seed=0):
+    """Return rows of three columns and a curved target of size one."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    return X, X[:, 0] + np.abs(X[:, 1]) - 0.8 + 0.1 * rng.normal(size=n)
+
+
+def linear(rate=0.1, **parameters):
+    """Return a linear model that descends along the plain gradient."""
+    return NeuralRegressor(
+        hidden_layer_sizes=(),
+        optimizer=partial(torch.optim.SGD, lr=rate),
+        dtype="float64",
+        **parameters,
+    )
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_a_module_without_hidden_layers_converges_to_least_squares(weighted):
+    X, y = table()
+    Y = np.column_stack([y, X[:, 2] ** 2])
+    weight = np.arange(1, 121) % 7 if weighted else None
+    peer = LinearRegression().fit(X, Y, sample_weight=weight)
+    # The loss is a mean over two outputs, so a step of one is that of a half each.
+    model = linear(0.5, batch_size=120, max_epochs=200).fit(X, Y, sample_weight=weight)
+    assert model.state_["head.weight"] == pytest.approx(peer.coef_, abs=1e-8)
+    assert model.predict(X) == pytest.approx(peer.predict(X), abs=1e-8)
+
+
+@pytest.mark.slow
+def test_integer_weights_are_repeated_rows_in_expectation():
+    X, y = table(40)
+    weight = np.random.default_rng(1).choice([1, 1, 1, 20], size=40)
+    repeated = np.repeat(np.arange(40), weight)
+    ends: dict[str, list] = {"weighted": [], "repeated": []}
+    for seed in range(40):
+        # Both make about 2000 steps.
+        model = linear(0.01, batch_size=8, random_state=seed)
+        model.set_params(max_epochs=400).fit(X, y, sample_weight=weight)
+        ends["weighted"].append(model.state_["head.weight"][0])
+        model.set_params(max_epochs=400 * 5 * 8 // len(repeated))
+        model.fit(X[repeated], y[repeated])
+        ends["repeated"].append(model.state_["head.weight"][0])
+    exact = LinearRegression().fit(X, y, sample_weight=weight).coef_
+    plain = LinearRegression().fit(X, y).coef_
+    for found in ends.values():
+        mean, error = np.mean(found, 0), np.std(found, 0) / np.sqrt(len(found))
+        assert (np.abs(mean - exact) < 4 * error).all()
+        assert (np.abs(mean - plain) > 8 * error).any()
+
+
+def test_predictions_have_the_shape_of_the_targets():
+    X, y = table()
+    model = NeuralRegressor(**SHORT).fit(X, y)
+    assert model.predict(X).shape == (120,)
+    assert model.fit(X, np.column_stack([y, y])).predict(X).shape == (120, 2)
+    with pytest.warns(DataConversionWarning):
+        model.fit(X, y[:, None])
+    assert model.predict(X).shape == (120,)
+
+
+def test_a_module_may_return_a_vector():
+    X, y = table()
+    module = nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))
+    model = NeuralRegressor(module, **SHORT).fit(X, y)
+    assert model.predict(X).shape == (120,)
+
+
+def test_predictions_have_the_type_of_the_rows():
+    X, y = table()
+    model = NeuralRegressor(**SHORT).fit(X, y)
+    assert model.predict(X).dtype == np.float64
+    assert model.predict(X.astype(np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("loss", "end"),
+    [("absolute_error", 0.5), (partial(pinball, levels=[0.9]), 0.9)],
+    ids=["name", "function"],
+)
+def test_a_loss_may_have_a_name_or_be_a_function(loss, end):
+    # Of rows without features only the intercept learns.
+    X, y = np.zeros((100, 1)), (np.arange(100) + 0.5) / 100
+    model = linear(0.1, loss=loss, batch_size=100, max_epochs=100).fit(X, y)
+    assert model.predict(X[:1]) == pytest.approx(end, abs=0.02)
+
+
+def test_early_stopping_looks_at_the_share_of_variance():
+    X, y = table(400)
+    model = NeuralRegressor(
+        early_stopping=True, learning_rate=0.02, n_iter_no_change=3, random_state=0
+    ).fit(X, y, sample_weight=np.arange(400) % 5)
+    assert model.n_iter_ < 100
+    assert model.best_validation_score_ == max(model.history_["validation_score"])
+    assert 0.8 < model.best_validation_score_ < 1.0
+
+
+def test_one_row_is_too_few_to_hold_out():
+    X, y = table(10)
+    with pytest.raises(ValueError, match="must hold out 2 rows at least"):
+        NeuralRegressor(early_stopping=True).fit(X, y)
+
+
+def test_partial_fit_makes_the_steps_of_a_fit():
+    X, y = table()
+    one, other = NeuralRegressor(**SHORT).fit(X, y), NeuralRegressor(**SHORT)
+    for _ in range(4):
+        other = pickle.loads(pickle.dumps(other)).partial_fit(X, y)
+    assert (one.predict(X) == other.predict(X)).all()
+    with pytest.raises(ValueError, match="must have 1 targets"):
+        other.partial_fit(X, np.column_stack([y, y]))
+
+
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_a_saved_state_predicts_the_same(tmp_path, n_targets):
+    X, y = table()
+    y = y if n_targets == 1 else np.column_stack([y, -y])
+    model = NeuralRegressor(**SHORT).fit(X, y)
+    model.save_state(tmp_path / "model.safetensors")
+    again = NeuralRegressor(**SHORT).load_state(tmp_path / "model.safetensors")
+    assert (again.predict(X) == model.predict(X)).all()
+    assert again.predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize(
+    ("weighting", "kind"), [("huber", "residual"), ("inversefrequency", "group")]
+)
+def test_rules_without_losses_are_refused(weighting, kind):
+    with pytest.raises(ValueError, match=f"a rule on {kind}s"):
+        NeuralRegressor(weighting=weighting).fit(*table())
