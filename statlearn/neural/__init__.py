@@ -1,10 +1,11 @@
 """Weights of torch modules: train, adapt, bound and quantise them.
 
 The only room that imports torch, and the only one that needs the extra ``neural``.
-:class:`TrainingLoop` trains any module under any weighting rule, and
-:class:`NeuralClassifier` and :class:`NeuralRegressor` are scikit-learn estimators around
-it. :func:`attach`, :func:`fold` and :func:`strip` put maps on the weights of a module
-and take them off again. Optimizers, adapters, bounds and quantisers have subpackages.
+:class:`TrainingLoop` trains any module under any weighting rule;
+:class:`NeuralClassifier` and :class:`NeuralRegressor` are scikit-learn estimators on
+top of it. :func:`attach`, :func:`fold` and :func:`strip` put maps on the weights of a
+module and take them off again. Optimizers, adapters, bounds and quantisers have
+subpackages.
 """
 
 from __future__ import annotations
