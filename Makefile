@@ -1,10 +1,14 @@
 # Needs Python 3.11 and make, nothing else: the first target that runs builds .venv.
-# The Python to build it with can be given as `make PYTHON=... <target>`.
+# The Python to build it with can be given as `make PYTHON=... <target>`. Other extras
+# get an environment of their own: `make EXTRAS=dev,plot test` is the suite without torch.
 
 PYTHON ?= python3.11
-VENV := .venv
+EXTRAS ?= dev,plot,neural
+comma := ,
+VENV := .venv$(patsubst %,-%,$(subst $(comma),-,$(filter-out dev$(comma)plot$(comma)neural,$(EXTRAS))))
 BIN := $(VENV)/bin
 RL := .venv-rl
+PEERS := .peers
 # Written last, so that an interrupted installation is started again from nothing.
 STAMP := $(VENV)/installed
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
@@ -50,9 +54,9 @@ test-rl:  ## adaptors of offline_rl with d3rlpy and Stable-Baselines3 themselves
 		-e . pytest hypothesis d3rlpy==2.8.0 stable-baselines3==2.9.0 cpprb)
 	$(call stage,adaptors,$(RL)/bin/python -m pytest -q tests/rl)
 
-bench: $(STAMP)  ## compare speed and memory with the peers
+bench: $(STAMP) $(PEERS)/installed  ## compare speed and memory with the peers
 	@status=0; for script in $(BENCHMARKS); do \
-		echo "== $$script"; $(BIN)/python $$script || status=1; \
+		echo "== $$script"; PYTHONPATH=$(PEERS) $(BIN)/python $$script || status=1; \
 	done; exit $$status
 
 notebooks: $(STAMP)  ## run the notebooks again and keep their outputs
@@ -72,14 +76,17 @@ format: $(STAMP)  ## repair what the style tools can repair
 docs: $(STAMP)  ## API pages and notebooks as static HTML in build/docs
 	$(call stage,pages,$(BIN)/python -W error .ci/build_docs.py)
 
-clean:  ## remove the environment and everything that was built
-	rm -rf $(VENV) $(RL) build dist .coverage .pytest_cache .ruff_cache .mypy_cache \
+clean:  ## remove the environments and everything that was built
+	rm -rf .venv .venv-* $(PEERS) build dist .coverage .pytest_cache .ruff_cache .mypy_cache \
 		.import_linter_cache
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -e $@ || rm -rf $(VENV)
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(call stage,install,$(BIN)/python -m pip install -qq -c constraints.txt -e ".[dev$(comma)plot]")
+	$(call stage,install,$(BIN)/python -m pip install -qq -c constraints.txt -e ".[$(EXTRAS)]")
 	@touch $@
 
-comma := ,
+$(PEERS)/installed: tests/benchmarks/peers.txt | $(STAMP)
+	@rm -rf $(PEERS)
+	$(call stage,peers,$(BIN)/python -m pip install -qq --no-deps --target $(PEERS) -r $<)
+	@touch $@

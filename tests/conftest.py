@@ -15,15 +15,15 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 # A run never depends on luck: examples are the same in each. `HYPOTHESIS_PROFILE`
-# set to `explore` draws new ones.
+# set to `explore` draws new ones, and many more.
 hypothesis.settings.register_profile(
-    "fixed", derandomize=True, deadline=None, database=None
+    "fixed", derandomize=True, deadline=None, database=None, max_examples=50
 )
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
-# Scripts, not tests: doctest collection would run them.
-collect_ignore_glob = ["*/bench_*.py", "*/make_*.py"]
+# Scripts and parts, not tests: doctest collection would run them.
+collect_ignore_glob = ["*/bench_*.py", "*/make_*.py", "support/*"]
 
 
 @pytest.fixture(autouse=True)
@@ -32,3 +32,9 @@ def close_figures():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(scope="session")
+def torch():
+    """PyTorch, for what the core does with tensors; without it the test is skipped."""
+    return pytest.importorskip("torch")

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.continual._buffer import Rows, stacked
-from statlearn.continual._callbacks import Watch
 from statlearn.continual._checkpoint import Checkpoint
 from statlearn.sampling import ReplayMixer
+from statlearn.utils._callbacks import Watch
 from statlearn.utils._losses import look
 
 Array = NDArray[np.float64]

@@ -14,13 +14,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from statlearn.continual._buffer import Rows, alike, check_buffer, joined, reservoir
-from statlearn.continual._callbacks import Watch
 from statlearn.continual._checkpoint import Checkpoint, digest, identity_of
 from statlearn.continual._classes import known_classes
 from statlearn.continual._drivers import driver_of, rate_of, require_state
 from statlearn.continual._history import ContinualHistory, empty_history
 from statlearn.continual._rates import NAMES, rates_of
 from statlearn.continual._training import Plan, Progress, Record, run, seed_of_task
+from statlearn.utils._callbacks import Watch
 from statlearn.utils._delegate import Delegating
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (

@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statlearn.continual._aligning import ALIGN_BIAS
 from statlearn.continual._buffer import Rows, alike, joined
-from statlearn.continual._callbacks import Watch
 from statlearn.continual._feature_map import features_of, fitted_map
 from statlearn.continual._incremental_checks import (
     budget,
@@ -29,6 +28,7 @@ from statlearn.continual._incremental_step import aligned_head, head_problem
 from statlearn.continual._softmax_head import HeadProblem, fit_head
 from statlearn.continual._step_scores import StepScores, step_scores
 from statlearn.continual.exemplar_memory import SELECTIONS, ExemplarMemory
+from statlearn.utils._callbacks import Watch
 from statlearn.utils._groups import group_codes
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (

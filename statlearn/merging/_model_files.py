@@ -142,6 +142,7 @@ def write_model(
     contents: Contents,
     fetch: Callable[[str], NDArray[Any]],
     max_shard_size: int | None,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write a file, or a folder of files, beside the target and move it there.
 
@@ -155,12 +156,14 @@ def write_model(
         Gives the array of a name, when its turn comes.
     max_shard_size : int or None
         Largest number of bytes of arrays in a file of a folder.
+    metadata : mapping of str to str, default=None
+        Further facts for the header of a single file.
     """
     partial = target.with_name(f".{target.name}.{uuid4().hex[:12]}.partial")
     try:
         if target.suffix == SUFFIX:
             with partial.open("wb") as file:
-                write_file(file, contents, fetch)
+                write_file(file, contents, fetch, metadata)
         else:
             partial.mkdir()
             _write_shards(partial, contents, fetch, max_shard_size)

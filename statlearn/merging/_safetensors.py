@@ -103,7 +103,14 @@ class Stored:
 
 
 def read_header(path: Path) -> dict[str, Stored]:
-    """Return where the arrays of a file are, after a look at its whole header.
+    """Return where the arrays of a file are; see `read_contents`."""
+    return read_contents(path)[0]
+
+
+def read_contents(path: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
+    """Return where the arrays of a file are, and its metadata.
+
+    The whole header is looked at first.
 
     Raises
     ------
@@ -118,7 +125,7 @@ def read_header(path: Path) -> dict[str, Stored]:
                 raise ValueError(f"a header of {length} bytes in a file of {size}")
             text = file.read(length).decode()
         header = json.loads(text, object_pairs_hook=_without_repetition)
-        header.pop("__metadata__", None)
+        metadata = dict(header.pop("__metadata__", None) or {})
         stored = {
             name: _stored(path, entry, 8 + length) for name, entry in header.items()
         }
@@ -131,7 +138,7 @@ def read_header(path: Path) -> dict[str, Stored]:
             f"such file ({type(error).__name__}: {error}); convert the model with the "
             "library that wrote it."
         ) from error
-    return stored
+    return stored, metadata
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -180,6 +187,7 @@ def write_file(
     file: IO[bytes],
     contents: Mapping[str, tuple[str, tuple[int, ...]]],
     fetch: Callable[[str], NDArray[Any]],
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write arrays one after the other, each asked for when its turn comes.
 
@@ -191,8 +199,10 @@ def write_file(
         Type and shape of each array, in the order of the file.
     fetch : callable
         Gives the array of a name.
+    metadata : mapping of str to str, default=None
+        Further facts for the header.
     """
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, Any] = {"__metadata__": {"format": "pt", **(metadata or {})}}
     place = 0
     for name, (dtype, shape) in contents.items():
         end = place + n_bytes(dtype, shape)

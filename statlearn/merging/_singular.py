@@ -30,7 +30,7 @@ from statlearn.merging._state import Array, Entry, Kernel, blockwise
 from statlearn.utils._sklearn import blas_threads_for
 
 _EPS = float(np.finfo(np.float64).eps)
-# Numbers in a block of rows: half a megabyte, so the blocks of three models fit a cache.
+# Numbers in a block of rows: half a megabyte, so those of three models fit a cache.
 _BLOCK = 1 << 16
 
 

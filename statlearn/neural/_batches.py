@@ -28,6 +28,25 @@ class Batch(tuple[Tensor, ...]):
         Base weights.
     groups : ndarray or tensor of shape (n,), default=None
         Labels for a rule that looks at groups.
+
+    Attributes
+    ----------
+    sample_weight : tensor of shape (n,) or None
+        Base weights.
+    groups : ndarray or tensor of shape (n,) or None
+        Labels.
+
+    See Also
+    --------
+    Batches : Makes them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from statlearn.neural import Batch
+    >>> X, y = batch = Batch([torch.eye(2), torch.ones(2)], torch.tensor([1.0, 3.0]))
+    >>> batch.sample_weight
+    tensor([1., 3.])
     """
 
     sample_weight: Tensor | None
@@ -171,7 +190,13 @@ class Batches:
         )
 
     def identity(self) -> dict[str, Any]:
-        """Return what another run must share for its batches to be the same."""
+        """Return what another run must share for its batches to be the same.
+
+        Returns
+        -------
+        identity : dict
+            Numbers of rows, sizes and the kind of sampler; kept in checkpoints.
+        """
         return {
             "rows": self._n,
             "batch_size": self._batch_size,

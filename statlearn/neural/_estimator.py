@@ -15,7 +15,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import validate_data
 from torch import nn
 
-from statlearn.continual._callbacks import Watch
 from statlearn.neural._fit_rows import FitRows, Table
 from statlearn.neural._fitted_module import DTYPES, FittedModule, Live
 from statlearn.neural._monitor import Monitor
@@ -24,6 +23,7 @@ from statlearn.neural._optimizers import NAMES, make_optimizer
 from statlearn.neural._trainer import Trainer
 from statlearn.neural.losses import get_loss
 from statlearn.schedules import Cosine, Linear
+from statlearn.utils._callbacks import Watch
 from statlearn.utils._rng import as_generator
 from statlearn.utils._rules import kind_of
 from statlearn.utils._sklearn import (

@@ -110,6 +110,22 @@ def evaluate(
     -------
     loss : float
         NaN if no row has weight.
+
+    See Also
+    --------
+    predict : Outputs instead of losses.
+    TrainingLoop : Trains on the same losses.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from statlearn.neural import Batches, evaluate
+    >>> def squares(model, batch):
+    ...     return model(batch[0])[:, 0] ** 2
+    >>> model = torch.nn.Linear(1, 1)
+    >>> _ = torch.nn.init.ones_(model.weight), torch.nn.init.zeros_(model.bias)
+    >>> evaluate(model, squares, Batches(torch.tensor([[1.0], [3.0]]), batch_size=1))
+    5.0
     """
     place = device_of(model) if device is None else torch.device(device)
     autocast = autocast_of(read_precision(precision, "evaluate"), place)

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.merging._model_files import check_target
+from statlearn.merging._model_files import check_target, write_model
 from statlearn.merging._safetensors import (
     SUFFIX,
     dtype_name,
-    read_header,
-    write_file,
+    read_contents,
 )
 
 _FACTS = "statlearn"
@@ -49,21 +46,8 @@ def write_state(
     target = check_target(path, None, ())
     arrays = {name: np.asarray(array) for name, array in state.items()}
     contents = {name: (dtype_name(a), a.shape) for name, a in arrays.items()}
-    plain = BytesIO()
-    write_file(plain, contents, arrays.__getitem__)
-    text, start = _header_of(plain)
-    header = json.loads(text)
-    header["__metadata__"][_FACTS] = json.dumps(facts)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of eight
-    partial = target.with_name(f".{target.name}.{uuid4().hex[:12]}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(len(text).to_bytes(8, "little") + text)
-            file.write(plain.getbuffer()[start:])
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    facts_text = {_FACTS: json.dumps(facts)}
+    write_model(target, contents, arrays.__getitem__, None, facts_text)
 
 
 def read_state(path: Any, caller: str) -> tuple[dict[str, NDArray[Any]], Any]:
@@ -75,11 +59,9 @@ def read_state(path: Any, caller: str) -> tuple[dict[str, NDArray[Any]], Any]:
         If the file is of another format, or has no facts of an estimator.
     """
     source = Path(path)
-    stored = read_header(source)
-    with source.open("rb") as file:
-        header = json.loads(_header_of(file)[0])
+    stored, metadata = read_contents(source)
     try:
-        facts = json.loads(header["__metadata__"][_FACTS])
+        facts = json.loads(metadata[_FACTS])
     except (KeyError, TypeError, ValueError):
         raise ValueError(
             f"The 'path' of {caller} must be a file that save_state has written. Got "
@@ -87,10 +69,3 @@ def read_state(path: Any, caller: str) -> tuple[dict[str, NDArray[Any]], Any]:
             f"pass that as 'module'."
         ) from None
     return {name: one.read() for name, one in stored.items()}, facts
-
-
-def _header_of(file: Any) -> tuple[bytes, int]:
-    """Return the text of a header, and where the numbers begin."""
-    file.seek(0)
-    length = int.from_bytes(file.read(8), "little")
-    return file.read(length), 8 + length

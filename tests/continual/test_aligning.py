@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -173,8 +172,9 @@ def test_a_tensor_gives_a_tensor_on_its_device_without_gradient():
         assert not tensor.requires_grad
 
 
-@pytest.mark.parametrize("kind", [torch.float64, torch.float32, torch.bfloat16])
-def test_torch_tensors_are_aligned(kind):
+@pytest.mark.parametrize("name", ["float64", "float32", "bfloat16"])
+def test_torch_tensors_are_aligned(name, torch):
+    kind = getattr(torch, name)
     w = torch.tensor(W, dtype=kind, requires_grad=True)
     aligned, gamma = align_weights(w, 3)
     assert aligned.dtype == kind

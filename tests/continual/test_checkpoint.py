@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
 
 import numpy as np
 import pytest
@@ -90,22 +91,32 @@ def interrupted(monkeypatch, inner, n_calls):
 
 
 # ------------------------------------------------------------------------------ resume
+def short(buffer_size):
+    """Options of a short run with a buffer of all rows or of some."""
+    options = {"n_steps": 16, "checkpoint_every": 3, "buffer_size": buffer_size}
+    return options | {"buffer": "reservoir" if buffer_size else "all"}
+
+
+@cache
+def uninterrupted(name, buffer_size):
+    return run(learner(INNER[name], None, **short(buffer_size)))
+
+
+# Before the first checkpoint, and in the first, second and third task after one.
 @pytest.mark.parametrize(
-    ("n_calls", "buffer_size"), [(3, None), (24, None), (59, None), (101, 60)]
+    ("n_calls", "buffer_size"), [(2, None), (11, None), (23, None), (41, 60)]
 )
 @pytest.mark.parametrize("name", INNER)
 def test_resumed_run_is_the_uninterrupted_one(
     tmp_path, monkeypatch, name, n_calls, buffer_size
 ):
-    inner = INNER[name]
-    options = {"buffer": "reservoir" if buffer_size else "all"}
-    options["buffer_size"] = buffer_size
-    expected = run(learner(inner, None, **options))
+    inner, options = INNER[name], short(buffer_size)
     with monkeypatch.context() as patch:
         interrupted(patch, inner, n_calls)
         with pytest.raises(Interrupted):
             run(learner(inner, tmp_path, **options))
-    assert_same_result(run(learner(inner, tmp_path, **options)), expected)
+    resumed = run(learner(inner, tmp_path, **options))
+    assert_same_result(resumed, uninterrupted(name, buffer_size))
 
 
 def test_the_same_learner_goes_on_where_its_task_stopped(tmp_path, monkeypatch):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -32,21 +29,6 @@ def learner():
     inner = SGDClassifier("log_loss", random_state=0)
     model = ContinualLearner(inner, n_steps=40, random_state=0)
     return model.fit(X0, Y0).partial_fit(X1, Y1)
-
-
-def test_matplotlib_is_not_loaded_before_plot():
-    code = (
-        "import sys\n"
-        "from statlearn.continual import ForgettingDisplay\n"
-        "display = ForgettingDisplay.from_losses([[1.0]])\n"
-        "print('matplotlib' in sys.modules)\n"
-        "display.plot()\n"
-        "print('matplotlib' in sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["False", "True"]
 
 
 def test_losses_of_a_learner_are_drawn_over_its_steps(learner):

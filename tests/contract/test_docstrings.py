@@ -13,14 +13,19 @@ from numpydoc.hooks.validate_docstrings import parse_config
 from numpydoc.validate import validate
 from sklearn.base import BaseEstimator
 
-import statlearn
+from rooms import HAS_TORCH, LOADABLE
 from statlearn.offline_rl import TrajectoryWeighting
 from statlearn.weights import WeightingRule
 
 ROOT = Path(__file__).parents[2]
+INNER_ROOMS = [
+    f"neural.{path.parent.name if path.name == '__init__.py' else path.stem}"
+    for pattern in ("*/__init__.py", "losses.py", "models.py")
+    for path in sorted((ROOT / "statlearn" / "neural").glob(pattern))
+]
 PUBLIC = [
     f"statlearn.{room}.{name}"
-    for room in statlearn.__all__
+    for room in (*LOADABLE, *(INNER_ROOMS if HAS_TORCH else ()))
     for name in importlib.import_module(f"statlearn.{room}").__all__
 ]
 

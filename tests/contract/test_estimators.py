@@ -7,7 +7,7 @@ import importlib
 import inspect
 
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
@@ -18,9 +18,8 @@ from sklearn.linear_model import (
 )
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import estimator_checks as sk
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import statlearn
+from rooms import LOADABLE
 from statlearn.compose import CovariateShift, DomainBalanced, LossReweighted
 from statlearn.continual import ContinualLearner, IncrementalClassifier
 from statlearn.linear_model import ReweightedLinearRegression
@@ -117,6 +116,16 @@ ESTIMATORS = [
     ),
 ]
 
+if "neural" in LOADABLE:
+    from statlearn.neural import NeuralClassifier, NeuralRegressor
+
+    # Two checks compare predictions to more digits than float32 has.
+    FEW_EPOCHS = {"max_epochs": 30, "learning_rate": 0.01, "random_state": 0}
+    ESTIMATORS += [
+        NeuralClassifier(dtype="float64", **FEW_EPOCHS),
+        NeuralRegressor(dtype="float64", **FEW_EPOCHS),
+    ]
+
 # Class name -> {name of a check: the reason why it cannot hold}. A check that
 # passes in spite of its entry fails the suite, so the table stays true.
 EXPECTED_FAILURES: dict[str, dict[str, str]] = {
@@ -136,9 +145,9 @@ EXPECTED_FAILURES: dict[str, dict[str, str]] = {
 }
 
 # Fits in batches keep the law of sample weights in expectation at best; tests/continual
-# measures it for ContinualLearner, nothing does for the other two. Whether one draw
-# keeps it can hang on the last bit of a product (all units of a small network may die
-# in both fits), so neither result fails the suite.
+# measures it for ContinualLearner, tests/neural for networks, nothing does for the
+# other two. Whether one draw keeps it can hang on the last bit of a product (all units
+# of a small network may die in both fits), so neither result fails the suite.
 IN_EXPECTATION = {
     "check_sample_weight_equivalence_on_dense_data",
     "check_sample_weight_equivalence_on_sparse_data",
@@ -170,11 +179,45 @@ CHECKS_FOR_SCIKIT_LEARN_ONLY = {
     sk.check_get_feature_names_out_error: has("get_feature_names_out"),
 }
 
+# How tables and labels are read or refused, and the form of a class, do not depend on
+# a setting: its first classifier and its first regressor answer for them in the quick
+# tests, the further settings in the slow ones.
+CHECKS_OF_FORM = {
+    "check_classifier_data_not_an_array",
+    "check_classifiers_classes",
+    "check_dataframe_column_names_consistency",
+    "check_dict_unchanged",
+    "check_dtype_object",
+    "check_estimator_sparse_array",
+    "check_estimator_sparse_matrix",
+    "check_estimator_sparse_tag",
+    "check_estimators_dtypes",
+    "check_estimators_fit_returns_self",
+    "check_estimators_nan_inf",
+    "check_f_contiguous_array_estimator",
+    "check_fit2d_1feature",
+    "check_fit2d_predict1d",
+    "check_fit_check_is_fitted",
+    "check_fit_score_takes_y",
+    "check_n_features_in",
+    "check_n_features_in_after_fitting",
+    "check_pipeline_consistency",
+    "check_positive_only_tag_during_fit",
+    "check_readonly_memmap_input",
+    "check_regressor_data_not_an_array",
+    "check_regressors_int",
+    "check_sample_weights_list",
+    "check_sample_weights_not_an_array",
+    "check_sample_weights_pandas_series",
+    "check_sample_weights_shape",
+    "check_supervised_y_2d",
+}
+
 
 def fits_in_batches(estimator):
     """Tell an estimator whose result depends on which rows its batches draw."""
     match type(estimator).__name__:
-        case "ContinualLearner":
+        case "ContinualLearner" | "NeuralClassifier" | "NeuralRegressor":
             return True
         case "DomainBalanced":
             return estimator.strategy == "sampling"
@@ -191,14 +234,38 @@ def expected_failures(estimator):
     return EXPECTED_FAILURES.get(type(estimator).__name__, {})
 
 
-def checks_for_scikit_learn_only():
+def common_checks(estimator):
+    """Checks for every estimator; those of scikit-learn are partial functions."""
+    for _, check in sk.estimator_checks_generator(estimator):
+        options = "".join(f" {k}={v}" for k, v in check.keywords.items())
+        on_file = "readonly_memmap" in check.keywords
+        is_form = on_file or check.func.__name__ in CHECKS_OF_FORM
+        yield check, check.func.__name__, options, is_form
+
+
+def checks_for_scikit_learn_only(estimator):
+    for check, applies in CHECKS_FOR_SCIKIT_LEARN_ONLY.items():
+        if applies(estimator):
+            is_form = check.__name__ in CHECKS_OF_FORM
+            yield check, check.__name__, "", is_form
+
+
+def cases(checks):
+    """Settings and their checks, with a reason where one cannot hold."""
+    first = set()
     for estimator in ESTIMATORS:
-        for check, applies in CHECKS_FOR_SCIKIT_LEARN_ONLY.items():
-            if applies(estimator):
-                label = f"{' '.join(str(estimator).split())}-{check.__name__}"
-                reason = expected_failures(estimator).get(check.__name__)
-                marks = pytest.mark.xfail(reason=reason, strict=True) if reason else ()
-                yield pytest.param(estimator, check, marks=marks, id=label)
+        kind = type(estimator), is_classifier(estimator)
+        is_further = kind in first
+        first.add(kind)
+        label = " ".join(str(estimator).split())
+        for check, name, options, is_form in checks(estimator):
+            marks = []
+            if reason := expected_failures(estimator).get(name):
+                marks = [pytest.mark.xfail(reason=reason, strict=True)]
+            if is_further and is_form:
+                marks.append(pytest.mark.slow)
+            case = f"{label}-{name}{options}"
+            yield pytest.param(estimator, check, marks=marks, id=case)
 
 
 # The checks fit tiny tables of random labels: warnings about separation, rare
@@ -210,9 +277,7 @@ degraded_data = pytest.mark.filterwarnings(
 
 
 @degraded_data
-@parametrize_with_checks(
-    ESTIMATORS, expected_failed_checks=expected_failures, xfail_strict=True
-)
+@pytest.mark.parametrize(("estimator", "check"), list(cases(common_checks)))
 def test_estimator_passes_the_check(estimator, check):
     if check.func.__name__ in IN_EXPECTATION and fits_in_batches(estimator):
         with contextlib.suppress(AssertionError):
@@ -222,13 +287,15 @@ def test_estimator_passes_the_check(estimator, check):
 
 
 @degraded_data
-@pytest.mark.parametrize(("estimator", "check"), list(checks_for_scikit_learn_only()))
+@pytest.mark.parametrize(
+    ("estimator", "check"), list(cases(checks_for_scikit_learn_only))
+)
 def test_estimator_passes_the_check_for_scikit_learn_only(estimator, check):
     check(type(estimator).__name__, estimator)
 
 
 def test_every_public_estimator_is_listed():
-    rooms = [importlib.import_module(f"statlearn.{name}") for name in statlearn.__all__]
+    rooms = [importlib.import_module(f"statlearn.{name}") for name in LOADABLE]
     public = [getattr(room, name) for room in rooms for name in room.__all__]
     estimators = {
         value

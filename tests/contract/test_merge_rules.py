@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from statlearn import merging
 from statlearn.merging import MERGE_METHODS, merge_weights
@@ -177,6 +176,7 @@ def test_one_model_comes_back(name, dtype):
     assert_equal_states(merged, models[0], rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dare", "della-linear"])
 def test_one_model_comes_back_in_expectation(name):
     base, models, _ = case(name)
@@ -229,7 +229,7 @@ def test_unit_of_the_weights_does_not_matter(name, unit):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_tensors_give_tensors_with_the_numbers_of_arrays(name):
+def test_tensors_give_tensors_with_the_numbers_of_arrays(name, torch):
     base, models, options = case(name, dtype=np.float32)
     arrays = merge_weights(base, models, name, random_state=0, **options)
     tensors = [

@@ -416,8 +416,7 @@ def test_a_tensor_gives_a_tensor_without_gradient_on_its_device(rule):
 
 @degenerate_is_fine
 @each_rule_on_numbers
-def test_a_torch_tensor_gives_a_torch_tensor(rule):
-    torch = pytest.importorskip("torch")
+def test_a_torch_tensor_gives_a_torch_tensor(rule, torch):
     rows = rows_for(rule)
     expected = rows.weigh(rule)
     rows.evidence = torch.tensor(rows.evidence, requires_grad=True)

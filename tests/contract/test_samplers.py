@@ -98,8 +98,15 @@ SAMPLERS = {
     "replay, given order": partial(replay, old=np.arange(700)[::-1].copy(), offset=30),
     "replay, flat": partial(replay, flat=True),
 }
+# Rows one by one take long to reach a second block of random numbers; batches get
+# there in the quick tests.
+SLOW = {"weighted, many rows"}
 each_sampler = pytest.mark.parametrize(
-    "make", [pytest.param(make, id=name) for name, make in SAMPLERS.items()]
+    "make",
+    [
+        pytest.param(make, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name, make in SAMPLERS.items()
+    ],
 )
 
 

@@ -48,7 +48,9 @@ def test_stackloss_has_the_fit_of_robustbase(seed):
     np.testing.assert_allclose(coef, expected, rtol=1e-8)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(i, marks=pytest.mark.slow) for i in range(2, 8))]
+)
 def test_no_elemental_fit_and_no_minimiser_gets_below_it(seed):
     rng = np.random.default_rng(seed)
     X = np.column_stack((np.ones(14), rng.standard_normal((14, 2))))

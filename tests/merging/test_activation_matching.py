@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from sklearn.linear_model import LinearRegression
 from sklearn.neural_network import MLPClassifier
 
@@ -82,7 +81,7 @@ def test_constant_units_correlate_with_none():
     np.testing.assert_allclose(products.matrix(), [[1.0, 0.0], [0.0, 0.0]], atol=1e-12)
 
 
-def test_positions_of_images_count_as_samples():
+def test_positions_of_images_count_as_samples(torch):
     rng = np.random.default_rng(0)
     images = rng.normal(size=(6, 5, 3, 3))
     order = rng.permutation(5)

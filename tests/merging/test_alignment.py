@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from matching_cases import A, B, perceptron, shuffled
 from statlearn.merging import (
@@ -68,7 +67,7 @@ def test_vectors_of_rounding_do_not_count():
     assert alignment({"W": np.zeros((2, 2))}, {"W": np.eye(2)}) == 0.0
 
 
-def test_kernels_are_matrices_and_the_spectrum_is_that_of_numpy():
+def test_kernels_are_matrices_and_the_spectrum_is_that_of_numpy(torch):
     kernel = np.random.default_rng(0).normal(size=(4, 3, 2, 2))
     state = {"k": torch.tensor(kernel), "bias": torch.zeros(4), "n": torch.tensor(1)}
     found = singular_spectrum(state)

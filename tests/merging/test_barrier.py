@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -98,7 +97,7 @@ def test_estimators_give_estimators():
     assert loss_barrier(lambda m: -m.score(X, X[:, 0]), a, b, 3) == 0.0
 
 
-def test_integers_come_from_the_first_and_tensors_stay_tensors():
+def test_integers_come_from_the_first_and_tensors_stay_tensors(torch):
     a = {"n": torch.tensor(3), "w": torch.zeros(2, dtype=torch.bfloat16)}
     b = {"n": torch.tensor(9), "w": torch.ones(2, dtype=torch.bfloat16)}
     middle = interpolate(a, b, 0.5)

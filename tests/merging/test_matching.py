@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from matching_cases import (
@@ -134,7 +133,7 @@ def test_inputs_and_their_types_stay():
             np.testing.assert_array_equal(network[name], array)
 
 
-def test_tensors_and_counters_are_understood():
+def test_tensors_and_counters_are_understood(torch):
     networks = [
         {"steps": torch.tensor(7), **{n: torch.tensor(a) for n, a in net.items()}}
         for net in (A, B)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPClassifier
 
@@ -118,7 +117,7 @@ def test_estimators_are_merged_by_their_weights():
     )
 
 
-def test_modules_are_merged_by_their_state_dicts():
+def test_modules_are_merged_by_their_state_dicts(torch):
     modules = [torch.nn.Linear(2, 2) for _ in range(2)]
     merged = merge_weights(None, modules, "average")
     expected = (modules[0].weight + modules[1].weight) / 2

@@ -5,7 +5,6 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -239,7 +238,7 @@ def test_state_dicts_come_back_as_state_dict():
     assert not hasattr(merger, "predict")
 
 
-def test_modules_come_back_as_module_and_counters_stay():
+def test_modules_come_back_as_module_and_counters_stay(torch):
     def module(shift):
         net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3)).eval()
         with torch.no_grad():

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from statlearn.merging import (
     apply_permutation,
@@ -11,6 +9,9 @@ from statlearn.merging import (
     match_weights,
     spec_for,
 )
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
 
 
 class Named(nn.Sequential):

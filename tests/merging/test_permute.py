@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,7 +47,7 @@ def test_arrays_are_new_and_keep_names_types_and_what_is_not_permuted():
     assert not any(np.shares_memory(moved[name], state[name]) for name in state)
 
 
-def test_tensors_come_back_as_tensors():
+def test_tensors_come_back_as_tensors(torch):
     state = {name: torch.tensor(array) for name, array in A.items()}
     moved = apply_permutation(mlp_spec(3), {"P1": [1, 0]}, state)
     assert torch.equal(moved["b1"], state["b1"][[1, 0]])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -26,23 +23,6 @@ def legend(ax):
 def _no_figure_stays_open():
     yield
     plt.close("all")
-
-
-def test_matplotlib_is_not_loaded_before_plot():
-    code = (
-        "import sys\n"
-        "import numpy as np\n"
-        "from statlearn.merging import SingularAlignmentDisplay\n"
-        "state = {'W': np.eye(2)}\n"
-        "display = SingularAlignmentDisplay.from_models(state, {'same': state})\n"
-        "print('matplotlib' in sys.modules)\n"
-        "display.plot()\n"
-        "print('matplotlib' in sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["False", "True"]
 
 
 def test_losses_and_the_line_between_their_ends_are_drawn():

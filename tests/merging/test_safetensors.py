@@ -7,8 +7,6 @@ import struct
 import numpy as np
 import pytest
 import safetensors.numpy
-import safetensors.torch
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -99,13 +97,13 @@ def test_big_endian_arrays_are_written_little_endian(code, tmp_path):
 SPECIAL = [0.0, -0.0, 1.0, 1 + 2**-8, 1 + 3 * 2**-8, 3.4e38, -3.4e38, 1e-40, np.inf]
 
 
-def test_bfloat16_is_rounded_as_torch_does(tmp_path):
+def test_bfloat16_is_rounded_as_torch_does(torch, torch_files, tmp_path):
     rng = np.random.default_rng(0)
     values = np.append(rng.standard_normal(5000), SPECIAL).astype(np.float32)
     path = tmp_path / "x.safetensors"
     write(path, {"a": values}, {"a": "BF16"})
     expected = torch.from_numpy(values).bfloat16()
-    assert torch.equal(safetensors.torch.load_file(path)["a"], expected)
+    assert torch.equal(torch_files.load_file(path)["a"], expected)
     np.testing.assert_array_equal(read(path)["a"], expected.float().numpy())
 
 
@@ -117,9 +115,9 @@ def test_every_nan_stays_one_in_bfloat16(bits, tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3), (2, 0)])
-def test_bfloat16_of_torch_comes_as_float32(shape, tmp_path):
+def test_bfloat16_of_torch_comes_as_float32(shape, torch, torch_files, tmp_path):
     tensor = torch.linspace(-2, 7, int(np.prod(shape))).reshape(shape).bfloat16()
-    safetensors.torch.save_file({"a": tensor}, tmp_path / "x.safetensors")
+    torch_files.save_file({"a": tensor}, tmp_path / "x.safetensors")
     array = read(tmp_path / "x.safetensors")["a"]
     assert isinstance(array, np.ndarray)
     assert array.dtype == np.float32

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from statlearn.merging._state import (
     BLOCK,
@@ -103,7 +102,7 @@ def test_arrays_shared_in_the_base_alone_are_merged_each():
     np.testing.assert_array_equal(merged["embed"], 2.0)
 
 
-def test_tensors_come_back_as_tensors_of_their_type():
+def test_tensors_come_back_as_tensors_of_their_type(torch):
     base = {"w": torch.zeros(2, dtype=torch.bfloat16), "n": torch.tensor(3)}
     model = {"w": torch.ones(2, dtype=torch.float32), "n": torch.tensor(5)}
     merged = merge(base, model)
@@ -112,7 +111,7 @@ def test_tensors_come_back_as_tensors_of_their_type():
     assert torch.equal(merged["n"], torch.tensor(3))
 
 
-def test_tied_tensors_stay_tied():
+def test_tied_tensors_stay_tied(torch):
     embedding, tuned = torch.zeros(3), torch.ones(3)
     merged = merge({"a": embedding, "b": embedding}, {"a": tuned, "b": tuned})
     assert merged["a"] is merged["b"]

@@ -8,8 +8,6 @@ import sys
 import numpy as np
 import pytest
 import safetensors.numpy
-import safetensors.torch
-import torch
 
 from statlearn.merging import (
     MERGE_METHODS,
@@ -98,7 +96,7 @@ def test_arrays_that_were_read_do_not_change_the_file(tmp_path):
     np.testing.assert_array_equal(state["a"], 0.0)
 
 
-def test_tensors_are_written_in_their_types(tmp_path):
+def test_tensors_are_written_in_their_types(torch, torch_files, tmp_path):
     state = {
         "half": torch.linspace(0, 1, 5).bfloat16(),
         "turned": torch.arange(6.0).reshape(2, 3).T,
@@ -107,16 +105,16 @@ def test_tensors_are_written_in_their_types(tmp_path):
         "truth": torch.tensor([True, False]),
     }
     save_weights(tmp_path / "x.safetensors", state)
-    found = safetensors.torch.load_file(tmp_path / "x.safetensors")
+    found = torch_files.load_file(tmp_path / "x.safetensors")
     assert found.keys() == state.keys()
     for name, tensor in state.items():
         assert found[name].dtype == tensor.dtype
         assert torch.equal(found[name], tensor)
 
 
-def test_stored_weights_are_copied_in_their_types(tmp_path):
+def test_stored_weights_are_copied_in_their_types(torch, torch_files, tmp_path):
     state = {"a": torch.linspace(0, 1, 5).bfloat16(), "b": torch.ones(3).half()}
-    safetensors.torch.save_file(state, tmp_path / "x.safetensors")
+    torch_files.save_file(state, tmp_path / "x.safetensors")
     copy = tmp_path / "copy"
     save_weights(copy, open_weights(tmp_path / "x.safetensors"), max_shard_size=8)
     found = open_weights(copy)
@@ -154,6 +152,9 @@ def test_nothing_in_a_file_is_run(tmp_path):
         (tmp_path / "trap.safetensors").write_bytes(content)
         with pytest.raises(ValueError, match=r"Got 'trap.safetensors', which is no"):
             open_weights(tmp_path / "trap.safetensors")
+
+
+def test_pickles_of_torch_are_not_read(torch, tmp_path):
     torch.save({"a": torch.ones(1)}, tmp_path / "trap.safetensors")
     with pytest.raises(ValueError, match=r"Got 'trap.safetensors', which is no"):
         open_weights(tmp_path)
@@ -241,15 +242,15 @@ def test_arrays_read_into_the_same_memory_are_not_one(method, tmp_path):
     )
 
 
-def test_types_in_the_files_are_those_of_the_base(tmp_path):
+def test_types_in_the_files_are_those_of_the_base(torch, torch_files, tmp_path):
     half = {"a": torch.linspace(0, 1, 40).bfloat16(), "b": torch.ones(3).half()}
     full = {name: tensor.double() + 0.3 for name, tensor in half.items()}
-    safetensors.torch.save_file(half, tmp_path / "half.safetensors")
-    safetensors.torch.save_file(full, tmp_path / "full.safetensors")
+    torch_files.save_file(half, tmp_path / "half.safetensors")
+    torch_files.save_file(full, tmp_path / "full.safetensors")
     for number, base in enumerate([tmp_path / "half.safetensors", half]):
         target = tmp_path / f"{number}.safetensors"
         merge_files(base, [tmp_path / "full.safetensors"], target, "average")
-        found = safetensors.torch.load_file(target)
+        found = torch_files.load_file(target)
         expected = merge_weights(half, [full], "average")
         for name, tensor in expected.items():
             assert found[name].dtype == tensor.dtype

@@ -4,7 +4,6 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -76,11 +75,14 @@ def test_matrix_of_cosines_is_over_all_arrays_together():
     np.testing.assert_allclose(cosine_matrix(models, base), expected, atol=1e-15)
 
 
-def test_estimators_and_modules_come_back_as_such():
+def test_estimators_come_back_as_estimators():
     first = Ridge().fit([[0.0], [1.0]], [0.0, 1.0])
     second = Ridge().fit([[0.0], [1.0]], [0.0, 3.0])
     moved = task_vector(second, first).apply(first)
     np.testing.assert_allclose(moved.predict([[2.0]]), second.predict([[2.0]]))
+
+
+def test_modules_come_back_as_modules(torch):
     module = torch.nn.Linear(2, 1)
     same = (0.0 * task_vector(module, module)).apply(module)
     assert torch.equal(same.weight, module.weight)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -40,19 +37,6 @@ def colour(display, cosine):
 def close_figures():
     yield
     plt.close("all")
-
-
-def test_matplotlib_is_not_loaded_before_plot():
-    code = (
-        "import sys\n"
-        "from statlearn.merging import TaskVectorDisplay\n"
-        "TaskVectorDisplay.from_cosines([[1.0]])\n"
-        "print('matplotlib' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "False"
 
 
 def test_the_cosines_are_those_of_flat_unit_vectors():

@@ -4,7 +4,6 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -130,7 +129,7 @@ def test_layers_of_a_perceptron_are_matrix_and_bias():
     assert list(weight_signature(state, state, layers=1)) == ["W0", "b0"]
 
 
-def test_counters_and_running_statistics_have_no_signature():
+def test_counters_and_running_statistics_have_no_signature(torch):
     module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
     signature = weight_signature(module, module, module)
     assert list(signature) == ["0.weight", "0.bias", "1.weight", "1.bias"]
@@ -237,7 +236,7 @@ def test_patch_is_gone_after_an_error_in_the_block():
     np.testing.assert_array_equal(model["w"], [0.1])
 
 
-def test_module_is_patched_in_place_and_restored_to_the_bit():
+def test_module_is_patched_in_place_and_restored_to_the_bit(torch):
     module = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
     before = {name: value.clone() for name, value in module.state_dict().items()}
     parameter = module[0].weight

@@ -10,6 +10,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from rooms import USES_TORCH
+
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 FIGURE_LIMIT = 200_000  # bytes
@@ -40,6 +42,8 @@ def test_notebook_runs_with_small_sizes(path, monkeypatch):
     # The kernel of this environment, not one that is registered for the user.
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
     notebook = nbformat.read(path, as_version=4)
+    if any(USES_TORCH.search(cell.source) for cell in code_cells(path)):
+        pytest.importorskip("torch")
     client = NotebookClient(
         notebook,
         timeout=300,

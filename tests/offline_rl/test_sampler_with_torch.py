@@ -48,6 +48,7 @@ def test_loader_gives_the_batches_of_the_sampler(length):
         same(found, expected)
 
 
+@pytest.mark.slow
 def test_workers_gather_batches_and_training_resumes_although_they_read_ahead():
     sampler = make(sequence_length=2)
     rows, whole = sampler.to_torch_batch_sampler(), list(sampler)

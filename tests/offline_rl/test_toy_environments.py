@@ -73,18 +73,28 @@ def test_unknown_name_is_an_attribute_error():
         _ = statlearn.offline_rl.Maze
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import sys, statlearn.offline_rl; assert 'gymnasium' not in sys.modules",
-        "import gymnasium, statlearn.offline_rl; "
-        "gymnasium.make('statlearn/Lottery-v0')",
-        "from statlearn.offline_rl import Corridor; import gymnasium; "
-        "gymnasium.make('statlearn/Lottery-v0')",
-        "import gymnasium; gymnasium.make("
-        "'statlearn.offline_rl.toy_environments:statlearn/Corridor-v0')",
-    ],
-    ids=["not loaded", "loaded before", "class imported", "by module"],
-)
-def test_gymnasium_is_loaded_late_and_knows_the_names(code):
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+LATE = {
+    "not loaded": "import statlearn.offline_rl; assert 'gymnasium' not in sys.modules",
+    "loaded before": "import gymnasium, statlearn.offline_rl; "
+    "gymnasium.make('statlearn/Lottery-v0')",
+    "class imported": "from statlearn.offline_rl import Corridor; import gymnasium; "
+    "gymnasium.make('statlearn/Lottery-v0')",
+    "by module": "import gymnasium; gymnasium.make("
+    "'statlearn.offline_rl.toy_environments:statlearn/Corridor-v0')",
+}
+# Each runs in a child of one interpreter that has only loaded what all of them need.
+EACH_IN_A_CHILD = f"""
+import os, sys
+import sklearn.linear_model
+for name, code in {LATE}.items():
+    if os.fork() == 0:
+        exec(code)
+        os._exit(0)
+    print(name, os.wait()[1], sep=":", flush=True)
+"""
+
+
+def test_gymnasium_is_loaded_late_and_knows_the_names():
+    code = [sys.executable, "-c", EACH_IN_A_CHILD]
+    done = subprocess.run(code, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [f"{name}:0" for name in LATE], done.stderr

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from ordinal_cases import each_direction
 from ordinal_oracle import (
     CONVEX,
     FAMILIES,
@@ -66,7 +67,7 @@ def check(problem, optimum, proba_atol=2e-5):
 
 # ------------------------------------------------------- interior point, logit
 @pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("reverse", [False, True])
+@each_direction
 @pytest.mark.parametrize("family", FAMILIES)
 def test_logit_fit_equals_the_interior_point_optimum(family, reverse, penalty):
     seed = 10 * FAMILIES.index(family) + list(PENALTIES).index(penalty)
@@ -145,7 +146,7 @@ def test_constraint_that_does_not_bind_changes_nothing():
 
 
 # ------------------------------------------------------------- SciPy, any link
-@pytest.mark.parametrize("reverse", [False, True])
+@each_direction
 @pytest.mark.parametrize(("family", "link"), CONVEX)
 def test_fit_equals_the_split_variable_optimum(family, link, reverse):
     problem = random_problem(
@@ -163,7 +164,7 @@ def test_cauchit_fit_is_not_worse_than_the_split_variable_optimum(family):
 
 
 # --------------------------------------------------------- optimality conditions
-@pytest.mark.parametrize("reverse", [False, True])
+@each_direction
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_optimality_conditions_hold(family, link, reverse):

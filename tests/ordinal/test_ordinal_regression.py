@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, stats
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from ordinal_cases import repeated, table, wine
+from ordinal_cases import each_direction, repeated, table, wine
 from ordinal_numeric import flat_model
 from ordinal_oracle import FAMILIES, LINKS, random_problem
 from statlearn.exceptions import (
@@ -66,7 +66,7 @@ def test_wine_has_the_published_estimates_and_errors():
 
 # ------------------------------------------------------------ covariance witness
 @pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS)
-@pytest.mark.parametrize("reverse", [False, True])
+@each_direction
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_covariance_inverts_the_numerical_information(family, link, reverse, pattern):

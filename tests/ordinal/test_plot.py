@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -55,26 +53,6 @@ def along(feature, model=MODEL, table=X, **options):
 
 def written(ax):
     return {text.get_text() for text in ax.texts}
-
-
-# ------------------------------------------------------------------- loading late
-def test_matplotlib_is_not_loaded_before_plot():
-    code = (
-        "import sys, numpy as np\n"
-        "from statlearn.ordinal import OrdinalPathDisplay, OrdinalProbabilityDisplay\n"
-        "from statlearn.ordinal import PrestoClassifier, presto_path\n"
-        "X, y = np.arange(30.0).reshape(15, 2), np.arange(15) % 3\n"
-        "path = OrdinalPathDisplay.from_path(presto_path(X, y, n_alphas=3))\n"
-        "model = PrestoClassifier().fit(X, y)\n"
-        "proba = OrdinalProbabilityDisplay.from_estimator(model, X, feature=0)\n"
-        "print('matplotlib' in sys.modules)\n"
-        "path.plot(), proba.plot()\n"
-        "print('matplotlib' in sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["False", "True"]
 
 
 # -------------------------------------------------------------------------- paths

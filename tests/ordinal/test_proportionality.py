@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, stats
 
-from ordinal_cases import golden, repeated, table, wine
+from ordinal_cases import each_direction, golden, repeated, table, wine
 from ordinal_numeric import flat_model
 from ordinal_oracle import DISTRIBUTIONS, FAMILIES, random_problem
 from statlearn.ordinal import OrdinalRegression
@@ -103,7 +103,7 @@ def test_brant_statistics_equal_those_of_separate_logits(record):
 
 
 # ---------------------------------------------------------------- independent routes
-@pytest.mark.parametrize("reverse", [False, True])
+@each_direction
 @pytest.mark.parametrize("family", FAMILIES)
 def test_likelihood_ratio_is_twice_the_difference_of_two_fits(family, reverse):
     X, y = data(1)
@@ -120,7 +120,7 @@ def test_likelihood_ratio_is_twice_the_difference_of_two_fits(family, reverse):
     assert_allclose(test.joint_pvalue, stats.chi2.sf(test.joint_statistic, 6))
 
 
-@pytest.mark.parametrize("reverse", [False, True])
+@each_direction
 @pytest.mark.parametrize(
     ("family", "link"),
     [

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from ordinal_cases import table, tiny, wine
+from ordinal_cases import each_direction, table, tiny, wine
 from ordinal_oracle import (
     CONVEX,
     FAMILIES,
@@ -100,7 +100,7 @@ def test_regression_with_an_absent_class_predicts_zero(reverse):
 
 # --------------------------------------------------------------------- two classes
 @pytest.mark.parametrize("link", LINKS)
-@pytest.mark.parametrize("reverse", [False, True])
+@each_direction
 @every_family
 def test_two_classes_are_one_binary_regression(family, link, reverse):
     X, y = data(1, n_classes=2)
@@ -304,7 +304,7 @@ def test_absurd_scales_of_a_column_never_give_nan(scale):
 
 
 @pytest.mark.parametrize("monotone", ["tail", "rearrange", "clip"])
-@pytest.mark.parametrize("reverse", [False, True])
+@each_direction
 @pytest.mark.parametrize("link", LINKS)
 @every_family
 def test_far_rows_get_a_distribution(family, link, reverse, monotone):

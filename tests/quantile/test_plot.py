@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -50,22 +47,6 @@ def band_of(collection):
     places = np.unique(points[:, 0])
     inside = [points[points[:, 0] == place, 1] for place in places]
     return places, np.array([[each.min(), each.max()] for each in inside])
-
-
-def test_matplotlib_is_not_loaded_before_plot():
-    code = (
-        "import sys\n"
-        "from statlearn.quantile import QuantileCalibrationDisplay\n"
-        "make = QuantileCalibrationDisplay.from_predictions\n"
-        "display = make([1.0, 2.0], [[1.5], [1.5]], [0.5])\n"
-        "print('matplotlib' in sys.modules)\n"
-        "display.plot()\n"
-        "print('matplotlib' in sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["False", "True"]
 
 
 # -- calibration ------------------------------------------------------------------

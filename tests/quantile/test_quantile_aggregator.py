@@ -272,6 +272,7 @@ class TestModels:
             model.predict_quantiles(X_new), model.combine(P), rtol=1e-12
         )
 
+    @pytest.mark.slow
     def test_jobs_do_not_change_the_result(self, diabetes):
         X, y, X_new, _ = diabetes
         one = QuantileAggregator(_models(), levels=LEVELS, cv=3).fit(X, y)

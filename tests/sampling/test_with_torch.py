@@ -16,7 +16,10 @@ processes = pytest.importorskip("torch.multiprocessing")
 # What started processes need: they find modules on the path, not those of pytest.
 workers = pytest.importorskip("sampling_workers")
 
-each_number_of_workers = pytest.mark.parametrize("n_workers", [0, 2])
+# Each worker imports torch anew, which takes seconds: one quick test has them.
+each_number_of_workers = pytest.mark.parametrize(
+    "n_workers", [0, pytest.param(2, marks=pytest.mark.slow)]
+)
 # The test process has threads by then, which a fork may not like.
 SPAWN = "spawn"
 
@@ -64,7 +67,7 @@ def test_training_resumes_although_the_loader_read_ahead():
         batch[:, 0].tolist() for batch in loader(60, 0, batch_sampler=workers.cooled())
     ]
     sampler = workers.cooled()
-    iterator = iter(loader(60, 2, batch_sampler=sampler, prefetch_factor=2))
+    iterator = iter(loader(60, 1, batch_sampler=sampler, prefetch_factor=2))
     used = [next(iterator)[:, 0].tolist() for _ in range(3)]
     assert sampler.step_ > 3
     state = sampler.state_dict(step=3)
@@ -80,6 +83,7 @@ def test_weights_may_be_a_tensor_of_losses():
     np.testing.assert_allclose(found, (weights / weights.sum()).numpy(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_stream_of_one(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -28,21 +25,6 @@ def names(ax):
 
 def legend(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def test_matplotlib_is_not_loaded_before_plot():
-    code = (
-        "import sys\n"
-        "from statlearn.schedules import Constant, ScheduleDisplay\n"
-        "display = ScheduleDisplay.from_schedule(Constant(0.1), n_steps=5)\n"
-        "print('matplotlib' in sys.modules)\n"
-        "display.plot()\n"
-        "print('matplotlib' in sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["False", "True"]
 
 
 def test_a_schedule_is_drawn_as_value_against_step():

@@ -6,7 +6,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+# That a reversed model is the mirror image of the other one is a law of its own in
+# test_invariances; the large grids look at it among the slow tests only.
+each_direction = pytest.mark.parametrize(
+    "reverse", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 REFERENCE = Path(__file__).parents[1] / "reference"
 
 

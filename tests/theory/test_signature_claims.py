@@ -28,11 +28,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import torch
 from scipy import ndimage
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
-from torch import nn
 
 from statlearn.merging import (
     SignaturePatchedClassifier,
@@ -40,6 +38,9 @@ from statlearn.merging import (
     corrupt,
     weight_signature,
 )
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
 
 pytestmark = [
     pytest.mark.slow,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -42,21 +39,6 @@ def points(display):
 
 def legend(display):
     return [text.get_text() for text in display.ax_.get_legend().get_texts()]
-
-
-def test_matplotlib_is_not_loaded_before_plot():
-    code = (
-        "import sys\n"
-        "from statlearn.weights import WeightDisplay\n"
-        "display = WeightDisplay.from_rule('linupper', [1.0, 2.0])\n"
-        "print('matplotlib' in sys.modules)\n"
-        "display.plot()\n"
-        "print('matplotlib' in sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["False", "True"]
 
 
 # ----------------------------------------------------------------------- evidence

@@ -289,8 +289,7 @@ def test_tensor_comes_back_as_a_tensor_of_its_type(name):
     np.testing.assert_array_equal(rule(flat).data, rule(flat.data))
 
 
-def test_real_tensor_carries_no_gradient():
-    torch = pytest.importorskip("torch")
+def test_real_tensor_carries_no_gradient(torch):
     u = torch.tensor([0.0, 1.0, 9.0], requires_grad=True)
     out = Bisquare().weight(u)
     assert out.dtype == torch.float32

@@ -55,7 +55,7 @@ def _changed_rows(weight: Tensor, blocks: Tensor) -> Tensor:
 
 
 class _FormedByRows(Function):
-    """What `_changed_rows` does, with the fewest passes over the weight on the way back.
+    """What `_changed_rows` does, with the fewest passes on the way back.
 
     Left to autograd, adding B in place, within a view, would copy the gradient twice.
     """

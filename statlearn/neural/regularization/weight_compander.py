@@ -180,7 +180,7 @@ class WeightCompander(WeightMap):
         Returns
         -------
         Tensor
-            w = a psi(v / b), of the same shape and type.
+            Weights w = a psi(v / b), of the same shape and type.
         """
         a, b = self.start_a, self.start_b
         if self.learnable:
@@ -200,7 +200,7 @@ class WeightCompander(WeightMap):
         Returns
         -------
         Tensor
-            v of the same shape and type; the weights themselves for a direct start.
+            Numbers v of the same shape and type; the weights for a direct start.
         """
         if self.init == "direct":
             return weight
