@@ -35,11 +35,12 @@ help:  ## list the targets
 demo: $(STAMP)  ## fit each method on real data, print one table, write one page
 	@$(BIN)/python -m statlearn tour
 
-test: lint docs  ## every gate and the quick tests
-	$(call stage,quick tests,$(BIN)/python -m pytest -n 2 --randomly-seed=1)
+test: $(STAMP)  ## every gate and the quick tests
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint docs
+	$(call stage,quick tests,$(BIN)/python -m pytest -n 2 --dist=worksteal --randomly-seed=1)
 
 test-slow: $(STAMP)  ## statistical claims, with fixed seeds, and the notebooks
-	$(call stage,slow tests,$(BIN)/python -m pytest -m slow -n 2 -p no:randomly --durations=10)
+	$(call stage,slow tests,$(BIN)/python -m pytest -m slow -n 2 --dist=worksteal -p no:randomly --durations=10)
 
 # Tracing takes longer than the tests themselves, so it has a run of its own, without
 # the contracts, which say little about lines.
@@ -83,7 +84,7 @@ clean:  ## remove the environments and everything that was built
 $(STAMP): pyproject.toml constraints.txt
 	@test -e $@ || rm -rf $(VENV)
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(call stage,install,$(BIN)/python -m pip install -qq -c constraints.txt -e ".[$(EXTRAS)]")
+	$(call stage,install,$(BIN)/python -m pip install -qq --no-compile -c constraints.txt -e ".[$(EXTRAS)]")
 	@touch $@
 
 $(PEERS)/installed: tests/benchmarks/peers.txt | $(STAMP)

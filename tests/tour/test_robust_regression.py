@@ -125,6 +125,7 @@ def test_scale_of_the_peer_is_that_of_its_start(plant):
     assert_allclose(plant.peer.s_scale, s_scale(residuals, 17), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_section_runs_from_data_to_drawings():
     outcome = run_section(robust_regression.SECTION, SilentProgress())
     assert outcome.error == ""
