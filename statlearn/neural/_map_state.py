@@ -21,12 +21,17 @@ def weight_maps(
     model : Module
         Where to look.
     kind : type, default=WeightMap
-        Class of the maps; where several are on a tensor, the last of the class.
+        Class of the maps.
 
     Returns
     -------
     dict of str to WeightMap
         In the order of the module.
+
+    Raises
+    ------
+    ValueError
+        If several maps of the class are on one tensor; choose by `kind`.
 
     See Also
     --------
@@ -39,12 +44,18 @@ def weight_maps(
     >>> weight_maps(nn.Linear(2, 2))
     {}
     """
-    return {
-        tensor.name: weight_map
-        for tensor, chain in chains(model)
-        for weight_map in chain
-        if isinstance(weight_map, kind)
-    }
+    found: dict[str, WeightMap] = {}
+    for tensor, chain in chains(model):
+        maps = [m for m in chain if isinstance(m, kind)]
+        if len(maps) > 1:
+            raise ValueError(
+                f"weight_maps needs one map a tensor. Got "
+                f"{', '.join(type(m).__name__ for m in maps)} on {tensor.name!r}; "
+                f"choose one class by 'kind'."
+            )
+        if maps:
+            found[tensor.name] = maps[0]
+    return found
 
 
 def map_parameters(

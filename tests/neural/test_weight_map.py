@@ -107,9 +107,7 @@ def test_make_sees_names_and_tensors(model):
 
 
 def test_what_is_no_map_is_refused(model):
-    with pytest.raises(
-        TypeError, match=r"must be a WeightMap. Got Identity for"
-    ):
+    with pytest.raises(TypeError, match=r"must be a WeightMap. Got Identity for"):
         attach(model, lambda name, weight: nn.Identity())
 
 
@@ -190,6 +188,9 @@ def test_two_maps_on_one_tensor_compose_in_order(model):
         maps[1].offset.fill_(0.5)
     torch.testing.assert_close(model[0].weight, 3.0 * base + 0.5)
     assert set(map_state_dict(model)) == {"0.weight.gain", "0.weight.offset"}
+    with pytest.raises(ValueError, match=r"Got Gain, Offset on '0.weight'; choose one"):
+        weight_maps(model)
+    assert weight_maps(model, kind=Offset) == {"0.weight": maps[1]}
     assert set(map_state_dict(model, kind=Offset)) == {"0.weight.offset"}
     assert [p is maps[1].offset for p in map_parameters(model, kind=Offset)] == [True]
     fold(model, reversible=True)

@@ -13,6 +13,7 @@ from torch import nn  # noqa: E402
 from statlearn.neural import fold, strip, weight_maps  # noqa: E402
 from statlearn.neural.adapters import (  # noqa: E402
     BlockAffine,
+    LowRank,
     apply_bone,
     apply_lora,
     bone_parameters,
@@ -128,7 +129,7 @@ def test_two_kinds_of_adapters_follow_one_another():
     model, _ = adapted()
     middle = model[0].weight.detach()
     apply_lora(model, r=2, include="0")
-    lora = weight_maps(model)["0.weight"]
+    lora = weight_maps(model, kind=LowRank)["0.weight"]
     nn.init.ones_(lora.B)
     torch.testing.assert_close(model[0].weight, middle + lora.A.sum(0))
     wanted = nn.functional.linear(inputs(), model[0].weight, model[0].bias)

@@ -115,9 +115,7 @@ def test_dropped_biases_are_warned_of_and_change_the_outputs():
     attention = multihead()
     with torch.no_grad():
         attention.in_proj_bias[2:7] = 1.0
-    with pytest.warns(
-        DroppedBiasesWarning, match="Got 5 of queries and keys other"
-    ):
+    with pytest.warns(DroppedBiasesWarning, match="Got 5 of queries and keys other"):
         converted = QKReparamAttention.from_multihead(attention)
     assert not torch.allclose(converted(X, X, X)[0], attention(X, X, X)[0])
 

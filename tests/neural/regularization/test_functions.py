@@ -205,9 +205,7 @@ def test_backward_keeps_no_tensor_but_its_input():
 def test_numbers_at_the_bound_are_clipped_with_a_warning():
     bound = A * math.pi / 2
     w = np.array([0.1, bound, -2 * bound])
-    with pytest.warns(
-        ClippedWeightsWarning, match=r"Got 2 of 3 \(66.7%\)"
-    ):
+    with pytest.warns(ClippedWeightsWarning, match=r"Got 2 of 3 \(66.7%\)"):
         v = compander_inverse(w, A, B)
     np.testing.assert_allclose(
         compander(v, A, B), [0.1, 0.999 * bound, -0.999 * bound], rtol=1e-12
