@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve
+from scipy.linalg import LinAlgError, solve
 
 from statlearn.merging._state import (
     Array,
@@ -267,9 +267,18 @@ def _least_squares(
     level = float(np.trace(total)) / len(total)
     if level > 0.0:
         total[np.diag_indices_from(total)] += ridge * level
-        # Positive definite by the ridge, up to products that are not quite so.
-        average = average + solve(total, right, assume_a="sym")
+        average = average + _solved(total, right)
     return average if average.ndim < 2 or inputs_first else average.T
+
+
+def _solved(total: Array, right: Array) -> Array:
+    """Solve with a matrix that is positive definite by the ridge, or nearly so."""
+    try:
+        solution: Array = solve(total, right, assume_a="pos")
+    except LinAlgError:
+        # Rounding of products in few digits can be larger than the ridge.
+        solution = solve(total, right, assume_a="sym")
+    return solution
 
 
 def _averaged(entry: Entry, shares: Array) -> NDArray[Any]:

@@ -231,9 +231,19 @@ class Batches:
 def _as_tensor(array: Any) -> Tensor:
     if isinstance(array, Tensor):
         return array
-    # A copy where NumPy forbids writing, which torch cannot express.
+    # A copy where NumPy forbids writing, goes backwards or has the bytes of another
+    # machine, none of which torch can express.
     array = np.require(array, requirements=["W"])
-    return torch.as_tensor(array)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if any(stride < 0 for stride in array.strides):
+        array = array.copy()
+    try:
+        return torch.as_tensor(array)
+    except TypeError as error:
+        raise TypeError(
+            f"The 'arrays' of Batches must hold numbers. Got dtype {array.dtype}; "
+            f"encode texts as numbers, and make sparse tables dense."
+        ) from error
 
 
 def _common_length(arrays: list[Tensor]) -> int:

@@ -229,18 +229,22 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
         """Return rows to train on, and rows that are held out to stop early."""
         if not self.early_stopping:
             return rows, None
-        train, held = train_test_split(
-            np.arange(len(rows)),
-            test_size=self.validation_fraction,
-            random_state=seed % 2**32,
-            stratify=rows.target if is_classifier(self) else None,
-        )
-        if len(held) < 2:
+        try:
+            train, held = train_test_split(
+                np.arange(len(rows)),
+                test_size=self.validation_fraction,
+                random_state=seed % 2**32,
+                stratify=rows.target if is_classifier(self) else None,
+            )
+            if len(held) < 2:
+                raise ValueError(f"{len(held)} would be held out")
+        except ValueError as error:
+            kinds = ", and leave 2 of every class" if is_classifier(self) else ""
             raise ValueError(
                 f"The 'validation_fraction' of {type(self).__name__} must hold out 2 "
-                f"rows at least. Got {self.validation_fraction} of {len(rows)} rows; "
-                f"raise it, or pass early_stopping=False."
-            )
+                f"rows at least{kinds}. Got {self.validation_fraction} of {len(rows)} "
+                f"rows ({error}); change it, or pass early_stopping=False."
+            ) from error
         return rows.take(train).counted(), rows.take(held)
 
     def _trainer(

@@ -59,6 +59,10 @@ class FittedModule(BaseEstimator):
     # Seed of the first weights: bits below a map that the state does not hold.
     _seed: int
 
+    def __sklearn_is_fitted__(self) -> bool:
+        # Facts of the rows are there before training, which may fail.
+        return hasattr(self, "state_")
+
     def to_module(self) -> nn.Module:
         """Return the trained module, with the map on its weights.
 
@@ -144,7 +148,7 @@ class FittedModule(BaseEstimator):
             if facts["estimator"] != type(self).__name__:
                 raise ValueError(f"the state of a {facts['estimator']}")
             found.__dict__ |= _fitted(facts) | self._from_target_facts(facts)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(
                 f"The 'path' of {caller} must be a file that save_state of a "
                 f"{type(self).__name__} has written. Got {str(path)!r} "
@@ -152,6 +156,7 @@ class FittedModule(BaseEstimator):
             ) from error
         found.state_ = state
         found._ready()
+        vars(self).pop("feature_names_in_", None)
         self.__dict__ |= {
             name: value
             for name, value in vars(found).items()
@@ -249,8 +254,13 @@ def _fitted(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that a file says the facts of."""
     counts = ("n_features_in", "n_outputs", "n_iter")
     found: dict[str, Any] = {f"{name}_": int(facts[name]) for name in counts}
+    if min(found.values()) < 1 or not 0 <= int(facts["seed"]) < 2**63:
+        raise ValueError("counts below one, or a seed out of range")
     if facts["feature_names_in"] is not None:
-        found["feature_names_in_"] = np.array(facts["feature_names_in"], dtype=object)
+        names = np.array(facts["feature_names_in"], dtype=object)
+        if names.shape != (found["n_features_in_"],):
+            raise ValueError(f"names of shape {names.shape}")
+        found["feature_names_in_"] = names
     return found | {
         "history_": {"epoch": [], "loss": [], "learning_rate": []},
         "best_validation_score_": None,

@@ -233,6 +233,7 @@ class TrainingLoop:
         source = Source(batches)
         with (
             mode(self._model, training=True),
+            torch.enable_grad(),
             kept_random_state(self._device),
             Interruption() as interruption,
         ):
@@ -261,6 +262,7 @@ class TrainingLoop:
         scaler = self._update.scaler
         return {
             "model": bare(self._model).state_dict(),
+            "kind": type(self._optimizer).__qualname__,
             "optimizer": self._optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "history": self._recorder.state_dict(),

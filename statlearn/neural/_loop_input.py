@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -43,6 +44,12 @@ def check_parts(model: Any, loss_fn: Any, optimizer: Any) -> None:
                 f"The '{name}' of TrainingLoop must be {kind}. Got "
                 f"{type(value).__name__}; pass one."
             )
+    closure = signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is Parameter.empty:
+        raise TypeError(
+            f"The 'optimizer' of TrainingLoop must make steps without a closure. Got "
+            f"{type(optimizer).__name__}, which asks for one; pass for example AdamW."
+        )
 
 
 def read_callbacks(callbacks: Any) -> tuple[Callable[[Progress], object], ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import remove_parametrizations
+from torch.nn.utils.parametrize import is_parametrized
 
 from statlearn.neural._select import Selected, named_tensors
 from statlearn.neural._weight_map import (
@@ -15,10 +15,12 @@ from statlearn.neural._weight_map import (
     WeightMap,
     attach_one,
     chains,
-    own_class,
+    remove_maps,
 )
 
 _FOLDED = "_statlearn_folded"
+# What a model has to freeze again when its folded maps come back.
+_THAWED = "_statlearn_thawed"
 
 
 @dataclass
@@ -93,10 +95,10 @@ def fold(
         # A map may return the stored tensor itself, or a view of it.
         with torch.no_grad():
             value = getattr(layer, name).clone()
-        plain = _remove(tensor)
+        plain = remove_maps(tensor)
         with torch.no_grad():
             plain.set_(value)
-    _thaw_rest(model)
+    _thaw_rest(model, reversible=reversible)
     return [tensor.name for tensor in mapped]
 
 
@@ -120,7 +122,7 @@ def unfold(model: nn.Module, *, kind: type[WeightMap] = WeightMap) -> list[str]:
     Raises
     ------
     ValueError
-        If no map of the class was folded so.
+        If no map of the class was folded so, or a tensor has another map by now.
 
     See Also
     --------
@@ -147,10 +149,17 @@ def unfold(model: nn.Module, *, kind: type[WeightMap] = WeightMap) -> list[str]:
             f"unfold must find a {kind.__name__} that was folded. Got a module without "
             f"one; fold with reversible=True."
         )
+    for tensor, _ in kept:
+        if is_parametrized(tensor.layer, tensor.tensor_name):
+            raise ValueError(
+                f"unfold must find plain tensors. Got a map on {tensor.name!r} that "
+                f"came after the fold; fold or strip it first."
+            )
     for tensor, folded in kept:
         tensor.parameter.requires_grad_(folded.requires_grad)
         _reattach(tensor, folded)
         del vars(tensor.layer)[_FOLDED][tensor.tensor_name]
+    _freeze_again(model)
     return [tensor.name for tensor, _ in kept]
 
 
@@ -227,7 +236,7 @@ def strip(
     mapped = _mapped(model, kind, "strip")
     for tensor in mapped:
         base = tensor.layer.parametrizations[tensor.tensor_name][0]._base
-        plain = _remove(tensor)
+        plain = remove_maps(tensor)
         if to == "base" and base is not None:
             with torch.no_grad():
                 plain.copy_(base)
@@ -235,28 +244,28 @@ def strip(
     return [tensor.name for tensor in mapped]
 
 
-def _remove(tensor: Selected) -> Tensor:
-    """Take the maps off a tensor and return what was stored."""
-    layer, name = tensor.layer, tensor.tensor_name
-    first = layer.parametrizations[name][0]
-    own_class(layer)
-    if "forward" in vars(type(layer)):
-        del type(layer).forward
-    remove_parametrizations(layer, name, leave_parametrized=False)
-    for key in first._order:
-        if key in layer._parameters:
-            layer._parameters[key] = layer._parameters.pop(key)
-    plain: Tensor = getattr(layer, name)
-    return plain.requires_grad_(first._required_grad)
-
-
-def _thaw_rest(model: nn.Module) -> None:
+def _thaw_rest(model: nn.Module, *, reversible: bool = False) -> None:
+    """Let the rest be trained again, if no map is left."""
     if any(isinstance(m, WeightMap) for m in model.modules()):
         return
     frozen = vars(model).pop(FROZEN, set())
+    _set_trained(model, frozen, trained=True)
+    if reversible:
+        vars(model).setdefault(_THAWED, set()).update(frozen)
+
+
+def _freeze_again(model: nn.Module) -> None:
+    """Undo `_thaw_rest` after a reversible fold."""
+    thawed = vars(model).pop(_THAWED, set())
+    if thawed:
+        _set_trained(model, thawed, trained=False)
+        vars(model).setdefault(FROZEN, set()).update(thawed)
+
+
+def _set_trained(model: nn.Module, names: set[str], *, trained: bool) -> None:
     for name, parameter in model.named_parameters():
-        if name in frozen:
-            parameter.requires_grad_(True)
+        if name in names:
+            parameter.requires_grad_(trained)
 
 
 def _mapped(model: nn.Module, kind: type[WeightMap], caller: str) -> list[Selected]:

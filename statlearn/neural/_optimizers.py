@@ -38,7 +38,16 @@ def make_optimizer(
     make = _named(optimizer) if isinstance(optimizer, str) else optimizer
     if isinstance(optimizer, (str, type)):
         make = partial(make, lr=learning_rate, weight_decay=weight_decay)
-    made = make(list(parameters))
+    try:
+        made = make(list(parameters))
+    except TypeError as error:
+        if not isinstance(optimizer, type):
+            raise
+        raise TypeError(
+            f"The 'optimizer' of {caller} must take 'lr' and 'weight_decay' if it is a "
+            f"class. Got {optimizer.__name__} ({error}); pass functools.partial of it, "
+            f"with options of its own."
+        ) from error
     if not isinstance(made, torch.optim.Optimizer):
         raise TypeError(
             f"The 'optimizer' of {caller} must make a torch.optim.Optimizer of "

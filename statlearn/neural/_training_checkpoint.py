@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import IO, Any
 
 import torch
@@ -43,7 +42,8 @@ def read(path: Path) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(state, dict) or state.pop("format", None) != _FORMAT:
             raise ValueError("it holds no state of a training loop")
-    except (OSError, EOFError, RuntimeError, ValueError, UnpicklingError) as error:
+    # What torch raises depends on the first bytes that make no sense to it.
+    except Exception as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
             f"The 'checkpoint' of TrainingLoop must be a file that it has written. Got "
@@ -116,6 +116,11 @@ def check_fits(found: Any, here: dict[str, Any]) -> None:
             f"{name!r} of shape {wanted.get(name, 'none')}. Got shape "
             f"{shapes.get(name, 'none')} and {len(other)} differences in all; build "
             f"the model as it was."
+        )
+    if found["kind"] != here["kind"]:
+        raise ValueError(
+            f"The 'state' of TrainingLoop must be that of a {here['kind']}. Got one of "
+            f"a {found['kind']}; build the optimizer as it was."
         )
     sizes = [
         [len(group["params"]) for group in state["optimizer"]["param_groups"]]

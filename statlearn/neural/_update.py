@@ -192,6 +192,12 @@ class Update:
         self._total += total
         self._summed += value
         if len(losses):
+            if not summed.requires_grad:
+                raise ValueError(
+                    f"The losses of {_CALLER} must depend on parameters that require a "
+                    f"gradient. Got losses without one; unfreeze parameters, and "
+                    f"return what the model gave without detaching it."
+                )
             if self.scaler is not None:
                 summed = self.scaler.scale(summed)
             # In place of a division, which would be one more operation to go back by.

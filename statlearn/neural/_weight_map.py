@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import (
     is_parametrized,
     register_parametrization,
+    remove_parametrizations,
 )
 
 from statlearn.neural._select import Selected, Selector, named_tensors, select
@@ -126,8 +128,8 @@ def attach(
     model : Module
         Whose layers get maps.
     make : callable
-        Map of one tensor, ``make(name, weight)``. All maps are made before the first
-        is attached, so an error leaves the module as it was.
+        Map of one tensor, ``make(name, weight)``. An error, there or in a map, leaves
+        the module as it was.
     include, exclude : str, pattern, callable or list of these, default=None
         Names of layers or tensors, globs, compiled patterns, or predicates
         ``(name, parameter) -> bool``. None includes every layer of the kinds below.
@@ -180,11 +182,23 @@ def attach(
         made = make(tensor.name, tensor.parameter)
         _check_map(made, tensor, caller)
         maps.append(made)
-    for tensor, weight_map in zip(chosen, maps, strict=True):
-        attach_one(tensor, weight_map)
+    attach_all(list(zip(chosen, maps, strict=True)))
     if freeze_rest:
         _freeze_rest(model)
     return [tensor.name for tensor in chosen]
+
+
+def attach_all(pairs: list[tuple[Selected, WeightMap]]) -> None:
+    """Put maps on tensors, on all of them or, if one refuses its tensor, on none."""
+    begun = []
+    try:
+        for tensor, weight_map in pairs:
+            begun.append((tensor, weight_map))
+            attach_one(tensor, weight_map)
+    except BaseException:
+        for tensor, weight_map in reversed(begun):
+            _take_back(tensor, weight_map)
+        raise
 
 
 def attach_one(tensor: Selected, weight_map: WeightMap) -> None:
@@ -205,6 +219,38 @@ def attach_one(tensor: Selected, weight_map: WeightMap) -> None:
     if not weight_map.trains_base:
         layer.parametrizations[name].original.requires_grad_(False)
     _set_forward(layer)
+
+
+def _take_back(tensor: Selected, weight_map: WeightMap) -> None:
+    """Undo `attach_one`, also where it came to an end halfway."""
+    layer, name = tensor.layer, tensor.tensor_name
+    if is_parametrized(layer, name):
+        chain = layer.parametrizations[name]
+        if chain[-1] is weight_map and len(chain) > 1:
+            del chain[-1]
+            trained = chain[0]._required_grad and all(m.trains_base for m in chain)
+            chain.original.requires_grad_(trained)
+            _set_forward(layer)
+        elif chain[-1] is weight_map:
+            remove_maps(tensor)
+    if weight_map._base is not None:
+        with torch.no_grad():
+            tensor.parameter.copy_(weight_map._base)
+
+
+def remove_maps(tensor: Selected) -> Tensor:
+    """Take the maps off a tensor and return what was stored."""
+    layer, name = tensor.layer, tensor.tensor_name
+    first = layer.parametrizations[name][0]
+    own_class(layer)
+    if "forward" in vars(type(layer)):
+        del type(layer).forward
+    remove_parametrizations(layer, name, leave_parametrized=False)
+    for key in first._order:
+        if key in layer._parameters:
+            layer._parameters[key] = layer._parameters.pop(key)
+    plain: Tensor = getattr(layer, name)
+    return plain.requires_grad_(first._required_grad)
 
 
 def _set_forward(layer: Any) -> None:
