@@ -14,7 +14,15 @@ from statlearn.tour._run import Drawing, Outcome
 from statlearn.tour._section import SectionResult, Table
 from statlearn.tour._style import STYLE
 
-_PACKAGES = ("statlearn", "numpy", "scipy", "scikit-learn", "statsmodels", "matplotlib")
+_PACKAGES = (
+    "statlearn",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "statsmodels",
+    "matplotlib",
+    "torch",
+)
 _ONE = r"[<>~±+\-−]?\s*\d[\d.,]*(e[+\-−]?\d+)?\s*(%|s|ms|x|×)?"
 _NUMBER = re.compile(rf"{_ONE}( (to|of|±) {_ONE})?")
 _KINDS = {"failed": "bad", "holds here": "good", "does not hold here": "warn"}

@@ -124,6 +124,7 @@ def main() -> None:
             "peer": partial(torch_fisher, tuned, as_tensors[0]),
         },
     )
+    least_squares = partial(torch_regmean, tuned, as_tensors[1])
     compare(
         "regmean",
         {

@@ -84,6 +84,17 @@ def test_arrays_keep_their_type():
     assert [part.dtype for part in batch] == [torch.float32, torch.int64]
 
 
+@pytest.mark.parametrize("kind", ["reversed", "big-endian", "read-only"])
+def test_arrays_that_torch_cannot_view_are_copied(kind):
+    X = np.arange(6.0).reshape(3, 2)
+    given = {"reversed": X[::-1], "big-endian": X.astype(">f8"), "read-only": X.copy()}
+    array = given[kind]
+    if kind == "read-only":
+        array.setflags(write=False)
+    (batch,) = Batches(array, batch_size=3, shuffle=False)
+    assert np.array_equal(batch[0].numpy(), array)
+
+
 def test_a_sampler_of_rows_is_cut_into_batches():
     def sampler():
         return WeightedSampler([0, 1, 1, 2], n_samples=10, random_state=0)
@@ -150,6 +161,7 @@ def test_batches_without_a_seed_differ_from_each_other():
             "'sample_weight' parameter of Batches",
         ),
         ([torch.ones(3)], {"batch_size": 2, "groups": "ab"}, ValueError, "'groups'"),
+        ([np.array(["a", "b"])], {"batch_size": 2}, TypeError, "must hold numbers"),
     ],
     ids=[
         "none",
@@ -161,6 +173,7 @@ def test_batches_without_a_seed_differ_from_each_other():
         "short",
         "zeros",
         "text",
+        "words",
     ],
 )
 def test_bad_input_is_refused(arrays, options, error, words):

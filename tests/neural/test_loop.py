@@ -295,6 +295,15 @@ def test_an_order_drawn_before_the_first_batch_has_the_seed_of_the_loop():
     assert equal(*models)
 
 
+def test_a_run_where_gradients_are_off_turns_them_on_and_leaves_them_off():
+    one, other = net(), net()
+    with torch.no_grad():
+        loop_of(one).run(in_order(rows()), 1)
+        assert not torch.is_grad_enabled()
+    loop_of(other).run(in_order(rows()), 1)
+    assert equal(one, other)
+
+
 # -- callbacks ----------------------------------------------------------------------
 
 
@@ -438,6 +447,17 @@ def test_bad_weights_in_a_batch_are_refused(weight):
     batch = {"X": X, "y": y, "sample_weight": torch.tensor(weight)}
     with pytest.raises(ValueError, match="sample weights of a batch"):
         loop_of(net()).run([batch])
+
+
+def test_losses_without_a_gradient_are_refused():
+    model = net().requires_grad_(False)
+    with pytest.raises(ValueError, match="must depend on parameters that require"):
+        loop_of(model).run(in_order(rows()), 1)
+
+
+def test_an_optimizer_that_needs_a_closure_is_refused():
+    with pytest.raises(TypeError, match="without a closure. Got LBFGS"):
+        loop_of(net(), optimizer=torch.optim.LBFGS)
 
 
 def test_weights_of_other_rows_are_refused():

@@ -8,11 +8,13 @@ from functools import partial
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neural_network import MLPClassifier
@@ -23,6 +25,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from statlearn.neural import NeuralClassifier, strip  # noqa: E402
+from statlearn.neural._state_file import read_state, write_state  # noqa: E402
 from statlearn.neural.adapters import apply_bone  # noqa: E402
 from statlearn.neural.models import MLP, ConvNet  # noqa: E402
 from statlearn.neural.quantization import quantize_model  # noqa: E402
@@ -134,6 +137,14 @@ def test_the_unit_of_weights_does_not_matter():
         for factor in (1.0, 1000.0)
     )
     assert one.predict_proba(X) == pytest.approx(other.predict_proba(X))
+
+
+def test_weights_with_a_sum_that_is_too_large_are_still_weights():
+    X, y = table()
+    weight = np.random.default_rng(1).uniform(0.5, 1.0, size=len(y))
+    one = NeuralClassifier(**SHORT).fit(X, y, sample_weight=weight)
+    huge = NeuralClassifier(**SHORT).fit(X, y, sample_weight=weight * 2.0**1023)
+    assert same_state(one, huge)
 
 
 def test_class_weights_multiply_sample_weights():
@@ -375,6 +386,21 @@ def test_an_optimizer_that_is_none_is_refused():
         NeuralClassifier(optimizer=list).set_params(optimizer=len).fit(*table())
 
 
+def test_a_class_of_optimizers_without_decay_is_refused_in_words():
+    X, y = table()
+    with pytest.raises(TypeError, match=r"'optimizer' of NeuralClassifier.*Got Rprop"):
+        NeuralClassifier(optimizer=torch.optim.Rprop, **SHORT).fit(X, y)
+
+
+def test_another_optimizer_waits_for_the_next_fit():
+    X, y = table()
+    model = pickle.loads(pickle.dumps(NeuralClassifier(**SHORT).fit(X, y)))
+    model.set_params(optimizer="sgd")
+    with pytest.raises(ValueError, match="must be that of a SGD. Got one of a AdamW"):
+        model.partial_fit(X, y)
+    assert model.fit(X, y).n_iter_ == 4
+
+
 @pytest.mark.parametrize("schedule", ["cosine", Cosine(1e-3)], ids=["name", "template"])
 def test_a_schedule_is_stretched_over_the_fit(schedule):
     model = NeuralClassifier(schedule=schedule, max_epochs=20, batch_size=100)
@@ -425,6 +451,15 @@ def test_a_loss_that_diverges_is_an_error_and_no_model():
     assert not hasattr(model, "state_")
 
 
+def test_an_estimator_whose_first_fit_failed_is_not_fitted():
+    X, y = table()
+    model = NeuralClassifier(optimizer="sgd", learning_rate=1e20, **SHORT)
+    with pytest.raises(FloatingPointError):
+        model.fit(1e6 * X, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
 def test_a_seed_fixes_the_fit_and_random_numbers_outside_stay():
     X, y = table()
     module = partial(MLP, dropout=0.5)
@@ -469,6 +504,14 @@ def test_too_few_rows_to_hold_out_are_refused():
     X, y = table(40)
     model = NeuralClassifier(early_stopping=True, validation_fraction=0.02)
     with pytest.raises(ValueError, match="number of classes"):
+        model.fit(X, y)
+
+
+def test_early_stopping_with_a_class_of_one_row_says_what_to_change():
+    X, y = table(12)
+    y = np.where(np.arange(12) == 0, "a", "b")
+    model = NeuralClassifier(early_stopping=True, validation_fraction=0.3)
+    with pytest.raises(ValueError, match=r"'validation_fraction' of NeuralClassifier"):
         model.fit(X, y)
 
 
@@ -665,6 +708,35 @@ def test_names_of_features_are_saved(tmp_path):
 class Evil:
     def __reduce__(self):
         return pytest.fail, ("code of a file was run",)
+
+
+def test_names_of_features_go_when_a_state_without_names_comes(tmp_path):
+    X, y = table()
+    names = pd.DataFrame(X, columns=list("abcdef"))
+    NeuralClassifier(**SHORT).fit(X, y).save_state(tmp_path / "plain.safetensors")
+    model = NeuralClassifier(**SHORT).fit(names, y)
+    model.load_state(tmp_path / "plain.safetensors")
+    assert not hasattr(model, "feature_names_in_")
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        {"n_iter": float("inf")},
+        {"n_features_in": -1},
+        {"seed": 2**70},
+        {"feature_names_in": ["a"]},
+    ],
+    ids=["infinite", "negative", "seed", "names"],
+)
+def test_facts_that_cannot_be_are_refused(tmp_path, fact):
+    X, y = table()
+    path = tmp_path / "state.safetensors"
+    NeuralClassifier(**SHORT).fit(X, y).save_state(path)
+    arrays, facts = read_state(path, "test")
+    write_state(path, arrays, facts | fact, "test")
+    with pytest.raises(ValueError, match="'path' of NeuralClassifier.load_state must"):
+        NeuralClassifier(**SHORT).load_state(path)
 
 
 def test_a_pickle_is_refused_and_not_run(tmp_path):

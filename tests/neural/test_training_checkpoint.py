@@ -221,8 +221,12 @@ def other_content(path):
     torch.save({"weights": torch.ones(3)}, path)
 
 
+def text(path):
+    path.write_text("hi")
+
+
 @pytest.mark.parametrize(
-    "spoil", [foreign_pickle, plain_pickle, half_file, other_content]
+    "spoil", [foreign_pickle, plain_pickle, half_file, other_content, text]
 )
 def test_files_that_are_no_checkpoint_are_refused_and_never_run(tmp_path, spoil):
     path = tmp_path / "run.pt"
@@ -272,6 +276,12 @@ def test_a_state_of_another_model_is_refused_before_it_is_loaded(tmp_path):
 def test_states_of_no_loop_are_refused(state):
     with pytest.raises(ValueError, match="'state' of TrainingLoop must have the parts"):
         loop_of(model()).load_state_dict(state)
+
+
+def test_a_state_of_another_optimizer_is_refused():
+    state = loop_of(model(), optimizer=torch.optim.SGD).state_dict()
+    with pytest.raises(ValueError, match="must be that of a AdamW. Got one of a SGD"):
+        loop_of(model(), optimizer=torch.optim.AdamW).load_state_dict(state)
 
 
 class Odd(torch.nn.Linear):

@@ -288,6 +288,66 @@ def test_unfolding_does_not_ask_for_an_inverse(model):
     assert Once.asked == 2
 
 
+class Narrow(Gain):
+    """Refuses matrices of two rows when it is used."""
+
+    def forward(self, weight):
+        if len(weight) == 2:
+            raise ValueError("too narrow")
+        return super().forward(weight)
+
+
+class Halved(Latent):
+    """Stores the half, and gives only one row of two."""
+
+    def right_inverse(self, weight):
+        return weight / 2
+
+    def forward(self, weight):
+        return 2 * weight if len(weight) > 2 else weight[:1]
+
+
+@pytest.mark.parametrize("kind", [Narrow, Halved])
+def test_map_that_refuses_a_later_tensor_leaves_the_module_as_it_was(model, kind):
+    before, forwards = bits(model), [type(layer) for layer in model]
+    with pytest.raises(ValueError, match="too narrow|shape"):
+        attach(model, lambda name, weight: kind(), freeze_rest=True)
+    assert same(bits(model), before)
+    assert [type(layer) for layer in model] == forwards
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_map_that_refuses_leaves_the_maps_below_it(model):
+    attach(model, lambda name, weight: Latent())
+    with pytest.raises(ValueError, match="too narrow"):
+        attach(model, lambda name, weight: Narrow())
+    assert [type(m) for m in weight_maps(model).values()] == [Latent, Latent]
+    assert all(p.requires_grad for p in model.parameters())
+    assert len(strip(model)) == 2
+
+
+def test_what_was_frozen_is_frozen_again_after_unfolding(model):
+    attach(model, lambda name, weight: Gain(), freeze_rest=True)
+    before = {name for name, p in model.named_parameters() if p.requires_grad}
+    fold(model, reversible=True)
+    assert all(p.requires_grad for p in model.parameters())
+    unfold(model)
+    assert {n for n, p in model.named_parameters() if p.requires_grad} == before
+    strip(model)
+    assert all(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("kind", [Gain, Latent])
+def test_maps_do_not_come_back_over_maps_that_came_later(model, kind):
+    gains(model)
+    fold(model, reversible=True)
+    attach(model, lambda name, weight: kind())
+    with pytest.raises(ValueError, match=r"Got a map on '0.weight' that came after"):
+        unfold(model)
+    strip(model)
+    assert unfold(model) == ["0.weight", "2.weight"]
+
+
 def test_whole_module_can_be_one_layer():
     layer = nn.Linear(3, 2)
     assert gains(layer) == ["weight"]

@@ -16,16 +16,14 @@ from statlearn.neural._weight_map import attach
 from statlearn.neural.regularization._functions import (
     Pair,
     Squash,
+    Start,
+    check_start,
     positive_scale,
     read_squash,
     report_clipped,
     unsquash_tensor,
 )
-from statlearn.neural.regularization.weight_compander import (
-    Start,
-    WeightCompander,
-    check_start,
-)
+from statlearn.neural.regularization.weight_compander import WeightCompander
 
 LAYERS: tuple[type[nn.Module], ...] = (
     nn.Linear,

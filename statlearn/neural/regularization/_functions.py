@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 from math import inf, isfinite, pi, sqrt
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from statlearn.exceptions import ClippedWeightsWarning
 from statlearn.utils._arrays import is_tensor, real_number, to_float64
 from statlearn.utils._warn import warn
 
+Start = Literal["inverse", "direct"]
 Pair = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
 
 # Inverses run to infinity at the bound; this share of it is as far as they go.
@@ -238,6 +239,15 @@ def report_clipped(
         f"keep them.",
         ClippedWeightsWarning,
     )
+
+
+def check_start(init: Any, caller: str) -> None:
+    """Raise unless a start is one of the two."""
+    if init not in ("inverse", "direct"):
+        raise ValueError(
+            f"The 'init' of {caller} must be 'inverse' or 'direct'. Got {init!r}; "
+            f"choose 'inverse' to leave the outputs of the model as they are."
+        )
 
 
 def positive_scale(value: Any, name: str, caller: str) -> float:

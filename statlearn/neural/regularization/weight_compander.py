@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from statlearn.neural._weight_map import WeightMap
 from statlearn.neural.regularization._functions import (
     Pair,
+    Start,
+    check_start,
     positive_scale,
     read_squash,
     report_clipped,
     squash_tensor,
     unsquash_tensor,
 )
-
-Start = Literal["inverse", "direct"]
 
 
 class WeightCompander(WeightMap):
@@ -156,17 +156,35 @@ class WeightCompander(WeightMap):
 
     @property
     def a(self) -> Tensor:
-        """Height now, a tensor without axes."""
+        """Height now.
+
+        Returns
+        -------
+        Tensor without axes
+            Positive.
+        """
         return _scale(self.start_a, self.log_a)
 
     @property
     def b(self) -> Tensor:
-        """Width now, a tensor without axes."""
+        """Width now.
+
+        Returns
+        -------
+        Tensor without axes
+            Positive.
+        """
         return _scale(self.start_b, self.log_b)
 
     @property
     def bound(self) -> Tensor:
-        """What the size of no weight exceeds, a tensor without axes."""
+        """What the size of no weight exceeds.
+
+        Returns
+        -------
+        Tensor without axes
+            Without a gradient; infinite for functions without bound.
+        """
         return self.a.detach() * self._squash.limit
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -231,12 +249,3 @@ def _scale(start: Tensor, log: Tensor | None, factor: float = 1.0) -> Tensor:
     if factor != 1.0:
         log = factor * log + (1.0 - factor) * log.detach()
     return start * torch.exp(log)
-
-
-def check_start(init: Any, caller: str) -> None:
-    """Raise unless a start is one of the two."""
-    if init not in ("inverse", "direct"):
-        raise ValueError(
-            f"The 'init' of {caller} must be 'inverse' or 'direct'. Got {init!r}; "
-            f"choose 'inverse' to leave the outputs of the model as they are."
-        )
