@@ -130,10 +130,8 @@ def main() -> None:
         {
             "ours": partial(regmean, base, models, grams=grams),
             # Ours solves in float64, whatever the arrays are.
-            "peer": partial(torch_regmean, tuned, as_tensors[1], torch.float64),
-            "peer, float32": partial(
-                torch_regmean, tuned, as_tensors[1], torch.float32
-            ),
+            "peer": partial(least_squares, torch.float64),
+            "peer, float32": partial(least_squares, torch.float32),
         },
     )
     finish(*bars)
