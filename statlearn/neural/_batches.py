@@ -16,6 +16,9 @@ from statlearn.utils._validation import positive_integer, read_sample_weight
 
 Key = tuple[int, int]
 
+# Also where torch has been told to make tensors elsewhere.
+_CPU = torch.device("cpu")
+
 
 class Batch(tuple[Tensor, ...]):
     """Rows of some arrays, with the base weights and groups of these rows.
@@ -127,7 +130,7 @@ class Batches:
         self._weight, rows = None, None
         if sample_weight is not None:
             weight = read_sample_weight(sample_weight, self._arrays[0], "Batches")
-            self._weight = torch.as_tensor(weight)
+            self._weight = torch.as_tensor(weight, device=_CPU)
             rows = None if weight.all() else np.flatnonzero(weight)
         self._rows = np.arange(self._n) if rows is None else rows
         self._groups = None if groups is None else to_labels(groups)
@@ -212,7 +215,7 @@ class Batches:
         rows = self._rows
         if self._shuffle and key is not None:
             rows = generator_at(key, Lane.ORDER, epoch).permutation(rows)
-        order = torch.as_tensor(rows)
+        order = torch.as_tensor(rows, device=_CPU)
         device = self._arrays[0].device
         if device.type != "cpu":
             order = order.to(device)
@@ -238,7 +241,7 @@ def _as_tensor(array: Any) -> Tensor:
     if any(stride < 0 for stride in array.strides):
         array = array.copy()
     try:
-        return torch.as_tensor(array)
+        return torch.as_tensor(array, device=_CPU)
     except TypeError as error:
         raise TypeError(
             f"The 'arrays' of Batches must hold numbers. Got dtype {array.dtype}; "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from statlearn.neural._loss_rows import pair, positive, row_mean, token_mean
-from statlearn.utils._validation import closed_share
+from statlearn.neural._loss_rows import pair, row_mean, token_mean
+from statlearn.utils._validation import closed_share, positive_number
 
 
 def cross_entropy(
@@ -206,7 +206,9 @@ def distillation(
     >>> distillation(student, teacher, temperature=2.0)
     tensor([0.1212])
     """
-    soft = positive(temperature, "temperature", "distillation")
+    soft = positive_number(
+        temperature, "temperature", "distillation", "pass for example 1"
+    )
     if logits.ndim < 2 or logits.shape != teacher_logits.shape:
         raise ValueError(
             f"The 'teacher_logits' of distillation must have the shape of 'logits', "

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from torch import Tensor
 
+# Powers of two beyond which float32 may not hold the sum of weights, or drop them all.
+_FAR = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -66,14 +69,20 @@ class FitRows:
         return FitRows(Table(self.table.X[which]), self.target[which], weight)
 
     def counted(self) -> FitRows:
-        """Return the rows that have weight; without weights, if these are equal."""
+        """Return the rows that have weight; without weights, if these are equal.
+
+        Weights of which no sum would be in range are given in another unit.
+        """
         if self.weight is None:
             return self
         rows = self if self.weight.all() else self.take(np.flatnonzero(self.weight))
         weight = rows.weight
-        if weight is not None and (weight == weight[0]).all():
+        if weight is None or (weight == weight[0]).all():
             return replace(rows, weight=None)
-        return rows
+        _, exponent = np.frexp(weight.max())
+        if abs(exponent) < _FAR:
+            return rows
+        return replace(rows, weight=np.ldexp(weight, -exponent))
 
     def fingerprint(self) -> int:
         """Return a number that other rows hardly share."""

@@ -156,7 +156,7 @@ class FittedModule(BaseEstimator):
             ) from error
         found.state_ = state
         found._ready()
-        vars(self).pop("feature_names_in_", None)
+        self.__dict__.pop("feature_names_in_", None)
         self.__dict__ |= {
             name: value
             for name, value in vars(found).items()

@@ -225,8 +225,8 @@ class TrainingLoop:
             For batches that can be gone through once only, or losses that are no
             tensor.
         ValueError
-            For losses of another shape than (n,), bad weights, or a checkpoint of
-            another run.
+            For losses of another shape than (n,) or without a gradient, bad weights, or
+            a checkpoint of another run.
         """
         positive_integer(n_epochs, "n_epochs", _NAME, "pass the epochs of the training")
         n_steps = read_updates(n_steps, "n_steps")

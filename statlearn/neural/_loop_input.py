@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from inspect import Parameter, signature
 from typing import Any
@@ -12,8 +11,7 @@ from torch import nn
 
 from statlearn.neural._history import Progress
 from statlearn.neural._loss_reweighter import LossReweighter
-from statlearn.utils._arrays import real_number
-from statlearn.utils._validation import positive_integer
+from statlearn.utils._validation import positive_integer, positive_number
 
 
 def steps_of(
@@ -74,12 +72,8 @@ def read_clip(clip_norm: Any) -> float | None:
     """Return the largest norm of a gradient, None for any."""
     if clip_norm is None:
         return None
-    norm = real_number(clip_norm, "clip_norm", "TrainingLoop")
-    if 0.0 < norm < math.inf:
-        return norm
-    raise ValueError(
-        f"The 'clip_norm' of TrainingLoop must be a finite number above 0. Got {norm}; "
-        f"pass None for no limit."
+    return positive_number(
+        clip_norm, "clip_norm", "TrainingLoop", "pass None for no limit"
     )
 
 

@@ -2,23 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-
-from statlearn.utils._arrays import real_number
-
-
-def positive(value: Any, name: str, caller: str) -> float:
-    """Return a finite number above zero, or say that it should be one."""
-    number = real_number(value, name, caller)
-    if 0.0 < number < float("inf"):
-        return number
-    raise ValueError(
-        f"The '{name}' of {caller} must be a finite number > 0. Got {number}; pass for "
-        f"example 1.0."
-    )
 
 
 def pair(prediction: Tensor, target: Tensor, caller: str) -> tuple[Tensor, Tensor]:

@@ -107,9 +107,14 @@ def make_module(
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Let modules draw their first weights from a seed, and nothing else."""
-    with kept_random_state(_CPU):
+    usual = torch.get_default_dtype()
+    with kept_random_state(_CPU), _CPU:
         torch.default_generator.manual_seed(seed)
-        yield
+        torch.set_default_dtype(torch.float32)  # others draw other numbers
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(usual)
 
 
 def _check_outputs(

@@ -103,7 +103,6 @@ class Trainer:
             # A batch is not divided by its own weight: for a few heavy rows that would
             # lower their share in the mean over batches.
             dtype = next(self.network.parameters()).dtype
-            weight = weight / weight.max()  # so that no sum is too large
             parts.append(torch.as_tensor(weight / weight.mean()).to(dtype))
             weight = None
         if kind_of(self._rule) == "group":

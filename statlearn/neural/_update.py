@@ -283,10 +283,15 @@ def _counted(base: Any) -> Tensor:
     """Return on the CPU which rows have a base weight above zero."""
     weight = torch.as_tensor(base).detach().to("cpu", torch.float64)
     lowest = weight.min().item() if weight.numel() else 0.0
-    if weight.dim() != 1 or not lowest >= 0.0 or not math.isfinite(weight.sum()):
+    total = weight.sum()
+    # Losses are multiplied by them in single precision.
+    single = total.to(torch.float32).item()
+    in_range = math.isfinite(single) and (single > 0.0 or total == 0.0)
+    if weight.dim() != 1 or not lowest >= 0.0 or not in_range:
         raise ValueError(
             f"The sample weights of a batch of {_CALLER} must be finite numbers >= 0 "
-            f"of shape (n,). Got shape {tuple(weight.shape)} with the lowest "
-            f"{lowest}; correct them, or leave these rows out."
+            f"of shape (n,), with a sum that float32 can hold. Got shape "
+            f"{tuple(weight.shape)} with the lowest {lowest} and the sum {total}; "
+            f"correct or rescale them, or leave these rows out."
         )
     return weight > 0.0

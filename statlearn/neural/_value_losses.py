@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from statlearn.neural._loss_rows import pair, positive, row_mean
+from statlearn.neural._loss_rows import pair, row_mean
 from statlearn.utils._levels import read_levels
+from statlearn.utils._validation import positive_number
 
 
 def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
@@ -131,7 +132,7 @@ def huber(prediction: Tensor, target: Tensor, *, delta: float = 1.0) -> Tensor:
     >>> huber(torch.tensor([0.5, 3.0]), torch.zeros(2))
     tensor([0.1250, 2.5000])
     """
-    bend = positive(delta, "delta", "huber")
+    bend = positive_number(delta, "delta", "huber", "pass for example 1")
     prediction, target = pair(prediction, target, "huber")
     return row_mean(F.huber_loss(prediction, target, reduction="none", delta=bend))
 

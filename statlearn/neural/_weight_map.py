@@ -347,10 +347,12 @@ def _check_map(made: Any, tensor: Selected, caller: str) -> None:
             f"{tensor.name!r}, which has one already; fold or strip it first."
         )
     if hasattr(made, "right_inverse") or made.trains_base:
+        both = any(m.trains_base for m in present)
+        way = "fold or strip that one first" if both else "attach it before that one"
         raise ValueError(
             f"{caller} must come first on a tensor when {type(made).__name__} trains "
             f"what is stored. Got {tensor.name!r} with {type(present[0]).__name__} on "
-            f"it; attach the two in the other order."
+            f"it; {way}."
         )
 
 

@@ -6,6 +6,7 @@ turns an ordered categorical into objects and thereby sorts its categories by al
 
 from __future__ import annotations
 
+from math import inf
 from numbers import Integral
 from typing import Any
 
@@ -169,6 +170,16 @@ def positive_integer(value: Any, name: str, caller: str, hint: str) -> int:
         return int(value)
     raise (ValueError if is_integer(value) else TypeError)(
         f"The '{name}' of {caller} must be an integer >= 1. Got {value!r}; {hint}."
+    )
+
+
+def positive_number(value: Any, name: str, caller: str, hint: str) -> float:
+    """Return a finite number above zero as a float, or say that it should be one."""
+    number = real_number(value, name, caller)
+    if 0.0 < number < inf:
+        return number
+    raise ValueError(
+        f"The '{name}' of {caller} must be a finite number > 0. Got {number}; {hint}."
     )
 
 

@@ -440,11 +440,14 @@ def test_losses_that_are_not_one_for_each_row_are_refused(losses, error, words):
 
 
 @pytest.mark.parametrize(
-    "weight", [[1.0, -1.0], [1.0, math.nan], [1.0, math.inf]], ids=str
+    "weight",
+    [[1.0, -1.0], [1.0, math.nan], [1.0, math.inf], [1e60, 1.0], [1e-60, 0.0]],
+    ids=str,
 )
 def test_bad_weights_in_a_batch_are_refused(weight):
     X, y = rows(2)
-    batch = {"X": X, "y": y, "sample_weight": torch.tensor(weight)}
+    base = torch.tensor(weight, dtype=torch.float64)
+    batch = {"X": X, "y": y, "sample_weight": base}
     with pytest.raises(ValueError, match="sample weights of a batch"):
         loop_of(net()).run([batch])
 
@@ -456,7 +459,7 @@ def test_losses_without_a_gradient_are_refused():
 
 
 def test_an_optimizer_that_needs_a_closure_is_refused():
-    with pytest.raises(TypeError, match="without a closure. Got LBFGS"):
+    with pytest.raises(TypeError, match=r"without a closure. Got LBFGS"):
         loop_of(net(), optimizer=torch.optim.LBFGS)
 
 

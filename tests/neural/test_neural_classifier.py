@@ -147,6 +147,17 @@ def test_weights_with_a_sum_that_is_too_large_are_still_weights():
     assert same_state(one, huge)
 
 
+@pytest.mark.parametrize("exponent", [-1000, 1023])
+def test_a_rule_and_early_stopping_do_not_see_the_unit_of_weights(exponent):
+    X, y = table()
+    weight = np.random.default_rng(1).uniform(0.5, 1.0, size=len(y))
+    options = {"weighting": "linupper", "early_stopping": True, **SHORT}
+    one = NeuralClassifier(**options).fit(X, y, sample_weight=weight)
+    other = NeuralClassifier(**options).fit(X, y, sample_weight=weight * 2.0**exponent)
+    assert same_state(one, other)
+    assert one.best_validation_score_ == other.best_validation_score_
+
+
 def test_class_weights_multiply_sample_weights():
     X, y = table()
     weight = np.random.default_rng(0).uniform(1, 2, size=200)
@@ -396,7 +407,7 @@ def test_another_optimizer_waits_for_the_next_fit():
     X, y = table()
     model = pickle.loads(pickle.dumps(NeuralClassifier(**SHORT).fit(X, y)))
     model.set_params(optimizer="sgd")
-    with pytest.raises(ValueError, match="must be that of a SGD. Got one of a AdamW"):
+    with pytest.raises(ValueError, match=r"must be that of a SGD. Got one of a AdamW"):
         model.partial_fit(X, y)
     assert model.fit(X, y).n_iter_ == 4
 
@@ -449,6 +460,21 @@ def test_a_loss_that_diverges_is_an_error_and_no_model():
     with pytest.raises(FloatingPointError):
         model.fit(*table())
     assert not hasattr(model, "state_")
+
+
+def test_default_device_and_type_of_torch_do_not_matter():
+    X, y = table()
+    one = NeuralClassifier(**SHORT).fit(X, y)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            other = NeuralClassifier(**SHORT).fit(X, y)
+            predicted = other.predict(X)
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert same_state(one, other)
+    assert np.array_equal(predicted, one.predict(X))
 
 
 def test_an_estimator_whose_first_fit_failed_is_not_fitted():
@@ -735,7 +761,7 @@ def test_facts_that_cannot_be_are_refused(tmp_path, fact):
     NeuralClassifier(**SHORT).fit(X, y).save_state(path)
     arrays, facts = read_state(path, "test")
     write_state(path, arrays, facts | fact, "test")
-    with pytest.raises(ValueError, match="'path' of NeuralClassifier.load_state must"):
+    with pytest.raises(ValueError, match=r"'path' of NeuralClassifier.load_state must"):
         NeuralClassifier(**SHORT).load_state(path)
 
 

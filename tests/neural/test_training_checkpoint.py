@@ -280,7 +280,7 @@ def test_states_of_no_loop_are_refused(state):
 
 def test_a_state_of_another_optimizer_is_refused():
     state = loop_of(model(), optimizer=torch.optim.SGD).state_dict()
-    with pytest.raises(ValueError, match="must be that of a AdamW. Got one of a SGD"):
+    with pytest.raises(ValueError, match=r"must be that of a AdamW. Got one of a SGD"):
         loop_of(model(), optimizer=torch.optim.AdamW).load_state_dict(state)
 
 

@@ -217,7 +217,7 @@ def test_maps_that_name_their_parameters_alike_are_told_apart_by_class(model):
 
 def test_map_that_trains_what_is_stored_comes_first(model):
     gains(model, include="0")
-    with pytest.raises(ValueError, match="attach the two in the other order"):
+    with pytest.raises(ValueError, match="attach it before that one"):
         attach(model, lambda name, weight: Latent(), include="0")
 
 
@@ -310,7 +310,7 @@ class Halved(Latent):
 @pytest.mark.parametrize("kind", [Narrow, Halved])
 def test_map_that_refuses_a_later_tensor_leaves_the_module_as_it_was(model, kind):
     before, forwards = bits(model), [type(layer) for layer in model]
-    with pytest.raises(ValueError, match="too narrow|shape"):
+    with pytest.raises(ValueError, match=r"too narrow|shape"):
         attach(model, lambda name, weight: kind(), freeze_rest=True)
     assert same(bits(model), before)
     assert [type(layer) for layer in model] == forwards
@@ -346,6 +346,15 @@ def test_maps_do_not_come_back_over_maps_that_came_later(model, kind):
         unfold(model)
     strip(model)
     assert unfold(model) == ["0.weight", "2.weight"]
+
+
+def test_two_maps_that_both_train_what_is_stored_are_refused(model):
+    class Other(Latent):
+        pass
+
+    attach(model, lambda name, weight: Latent())
+    with pytest.raises(ValueError, match="fold or strip that one first"):
+        attach(model, lambda name, weight: Other())
 
 
 def test_whole_module_can_be_one_layer():

@@ -18,6 +18,7 @@ from statlearn.utils._validation import (
     encode_ordered_labels,
     ordered_categories,
     positive_integer,
+    positive_number,
     require_two_classes,
     weight_problem,
 )
@@ -339,6 +340,17 @@ def test_count_is_an_integer_from_one():
     for value in (True, "2", None, [1]):
         with pytest.raises(TypeError, match="'n' of it must be an integer"):
             positive_integer(value, "n", "it", "pass 1")
+
+
+def test_positive_number_is_finite_and_above_zero():
+    for value in (1, 0.25, np.float32(0.5), 5e-324, 1.7e308):
+        assert positive_number(value, "a", "it", "pass 1") == float(value)
+    for value in (0.0, -1.0, np.inf, np.nan):
+        message = f"The 'a' of it must be a finite number > 0. Got {value}; pass 1."
+        with pytest.raises(ValueError, match=message):
+            positive_number(value, "a", "it", "pass 1")
+    with pytest.raises(TypeError, match="'a' of it must be a real number"):
+        positive_number("1", "a", "it", "pass 1")
 
 
 def test_share_has_its_ends():

@@ -18,8 +18,7 @@ from statlearn.neural._select import Selector
 from statlearn.neural._weight_map import WeightMap
 from statlearn.neural.adapters._attach import attach_to_linear, made_for
 from statlearn.neural.adapters._block_products import is_cheaper_formed, widest
-from statlearn.utils._arrays import real_number
-from statlearn.utils._validation import positive_integer
+from statlearn.utils._validation import positive_integer, positive_number
 
 
 class LowRank(WeightMap):
@@ -374,10 +373,5 @@ def _scale(alpha: float | None, r: int) -> float:
     """Return the factor on the update."""
     if alpha is None:
         return 1.0
-    number = real_number(alpha, "alpha", "LowRank")
-    if not 0.0 < number < float("inf"):
-        raise ValueError(
-            f"The 'alpha' of LowRank must be positive and finite. Got {alpha!r}; None "
-            f"gives a scale of one."
-        )
-    return number / r
+    hint = "pass None for a scale of one"
+    return positive_number(alpha, "alpha", "LowRank", hint) / r

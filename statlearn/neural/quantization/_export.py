@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -198,10 +199,22 @@ def load_codes(path: str | os.PathLike[str]) -> dict[str, CodedWeight]:
             f"Got one that differs in {odd}; write it with save_codes."
         )
     return {
-        name: CodedWeight(
-            torch.from_numpy(arrays[f"{name}.codes"]),
-            torch.from_numpy(arrays[f"{name}.step"]),
-            float(arrays[f"{name}.offset"]),
-        )
-        for name in names
+        name: _coded(name, *(arrays[f"{name}.{p}"] for p in _PARTS)) for name in names
     }
+
+
+def _coded(name: str, codes: Any, step: Any, offset: Any) -> CodedWeight:
+    """Return the codes of a weight, or say that the arrays are none."""
+    whole = codes.dtype in (np.int8, np.uint8) and step.dtype.kind == "f"
+    sizes = zip(codes.shape, step.shape, strict=False)
+    fits = codes.ndim == step.ndim and all(s in (1, c) for c, s in sizes)
+    if not (whole and fits and offset.size == 1):
+        raise ValueError(
+            f"The codes of {name!r} in a file of load_codes must be int8 or uint8, "
+            f"with a step of floating type that broadcasts, and one offset. Got "
+            f"{codes.dtype} of shape {codes.shape}, {step.dtype} of {step.shape}, and "
+            f"{offset.size} offsets; write it with save_codes."
+        )
+    return CodedWeight(
+        torch.from_numpy(codes), torch.from_numpy(step), float(offset.item())
+    )

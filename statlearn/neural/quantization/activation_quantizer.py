@@ -140,3 +140,9 @@ def _check_sample(sample: Any, axis: int | None, feature_axis: int) -> None:
             "besides their axis, those of 'axis' and 'feature_axis'. Got "
             f"{got} for {axes}; pass a batch, or axis=None for one scale."
         )
+    if not sample.is_floating_point() or not sample.isfinite().all():
+        raise ValueError(
+            "The 'sample' of ActivationQuantizer must hold finite floating point "
+            f"numbers. Got {sample.dtype} with {int((~sample.isfinite()).sum())} that "
+            "are not; pass a batch of what the layer gets."
+        )

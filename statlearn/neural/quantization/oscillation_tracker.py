@@ -223,7 +223,18 @@ class OscillationTracker:
         ----------
         state : mapping
             What :meth:`state_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If parts are missing.
         """
+        missing = [part for part in (*_STATE, "fractions") if part not in state]
+        if missing:
+            raise ValueError(
+                f"The 'state' of OscillationTracker must be what its state_dict gave. "
+                f"Got one without {missing}; pass the whole state."
+            )
         for part in _STATE:
             copies = {name: value.clone() for name, value in state[part].items()}
             setattr(self, part, copies)

@@ -14,16 +14,17 @@ from statlearn.neural._map_state import weight_maps
 from statlearn.neural._select import Selector, select
 from statlearn.neural._weight_map import attach
 from statlearn.neural.regularization._functions import (
+    SCALE_HINT,
     Pair,
     Squash,
     Start,
     check_start,
-    positive_scale,
     read_squash,
     report_clipped,
     unsquash_tensor,
 )
 from statlearn.neural.regularization.weight_compander import WeightCompander
+from statlearn.utils._validation import positive_number
 
 LAYERS: tuple[type[nn.Module], ...] = (
     nn.Linear,
@@ -264,7 +265,7 @@ def compander_parameters(module: nn.Module) -> Iterator[nn.Parameter]:
 def _read_scale(value: Any, name: str) -> float | None:
     """Return a scale as a float, None for "auto"."""
     if not isinstance(value, str):
-        return positive_scale(value, name, "compand")
+        return positive_number(value, name, "compand", SCALE_HINT)
     if value != "auto":
         raise ValueError(
             f"The '{name}' of compand must be a positive number or 'auto'. Got "

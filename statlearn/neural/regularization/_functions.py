@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.autograd import Function
 
 from statlearn.exceptions import ClippedWeightsWarning
-from statlearn.utils._arrays import is_tensor, real_number, to_float64
+from statlearn.utils._arrays import is_tensor, to_float64
+from statlearn.utils._validation import positive_number
 from statlearn.utils._warn import warn
 
 Start = Literal["inverse", "direct"]
@@ -25,6 +26,8 @@ Pair = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
 
 # Inverses run to infinity at the bound; this share of it is as far as they go.
 REACH = 0.999
+# What to do about a scale that is none.
+SCALE_HINT = "pass for example 0.1"
 # The square root is infinitely steep at zero, its gradient no steeper than here.
 _STEEPEST = 1e-3
 
@@ -59,7 +62,11 @@ class Squash:
 
 
 def _arctan_slope(v: Tensor, w: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    return torch.div(a * b, torch.addcmul(b * b, v, v))
+    spread = torch.addcmul(b * b, v, v)
+    if torch.is_grad_enabled():
+        return torch.div(a * b, spread)
+    # New memory of a weight's size costs more than a pass over it.
+    return spread.reciprocal_().mul_(a * b)
 
 
 def _tanh_slope(v: Tensor, w: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -250,23 +257,12 @@ def check_start(init: Any, caller: str) -> None:
         )
 
 
-def positive_scale(value: Any, name: str, caller: str) -> float:
-    """Return a scale as a float, or say that it should be a positive number."""
-    number = real_number(value, name, caller)
-    if not 0.0 < number < inf:
-        raise ValueError(
-            f"The '{name}' of {caller} must be a positive number. Got {number}; pass "
-            f"for example 0.1."
-        )
-    return number
-
-
 def _scales(a: Any, b: Any, like: Tensor, caller: str) -> tuple[Tensor, Tensor]:
     kind = torch.promote_types(like.dtype, torch.float32)
     checked = []
     for name, value in (("a", a), ("b", b)):
         plain = value.detach() if is_tensor(value) else value
-        number = positive_scale(plain, name, caller)
+        number = positive_number(plain, name, caller, SCALE_HINT)
         # A tensor keeps its gradient.
         checked.append(
             value.reshape(())

@@ -178,7 +178,7 @@ def test_printed_form_tells_rank_and_start():
     [
         (ValueError, r"'r' of LowRank .* >= 1. Got 0; pass", {"r": 0}),
         (TypeError, r"'r' of LowRank .* >= 1. Got 1.5", {"r": 1.5}),
-        (ValueError, r"'alpha' .* positive and finite. Got 0; None", {"alpha": 0}),
+        (ValueError, r"'alpha' .* finite number > 0. Got 0.0; pass None", {"alpha": 0}),
         (ValueError, r"'alpha' .* Got -1", {"alpha": -1}),
         (ValueError, r"'alpha' .* Got nan", {"alpha": float("nan")}),
         (ValueError, r"'alpha' .* Got inf", {"alpha": float("inf")}),

@@ -130,6 +130,16 @@ def test_samples_without_the_axes_are_refused(sample, options):
         ActivationQuantizer(2, sample, **options)
 
 
+@pytest.mark.parametrize(
+    "sample",
+    [torch.tensor([[[float("nan")], [1.0]]]), torch.ones(2, 3, 4).long()],
+    ids=["nan", "integers"],
+)
+def test_samples_that_give_no_scale_are_refused(sample):
+    with pytest.raises(ValueError, match=r"must hold finite floating point numbers"):
+        ActivationQuantizer(2, sample)
+
+
 def test_number_of_bits_is_checked():
     with pytest.raises(ValueError, match=r"'bits' of ActivationQuantizer"):
         ActivationQuantizer(16, torch.tensor(A))

@@ -140,5 +140,9 @@ def test_bad_input_is_refused(tmp_path):
     save_weights(tmp_path / "w.safetensors", {"w.codes": torch.ones(2)})
     with pytest.raises(ValueError, match=r"must hold the codes, step and offset"):
         load_codes(tmp_path / "w.safetensors")
+    parts = {"w.codes": torch.ones(2, 2), "w.step": torch.ones(2, 1)}
+    save_weights(tmp_path / "w.safetensors", {**parts, "w.offset": torch.zeros(())})
+    with pytest.raises(ValueError, match=r"codes of 'w' .* must be int8 or uint8"):
+        load_codes(tmp_path / "w.safetensors")
     with pytest.raises(FileNotFoundError):
         load_codes(tmp_path / "absent.safetensors")

@@ -153,3 +153,8 @@ def test_bad_input_is_refused():
     quantize_model(model)
     with pytest.raises(ValueError, match=r"Got both; pass one"):
         OscillationTracker(model).update({"w": torch.zeros(3)})
+
+
+def test_a_state_without_its_parts_is_refused():
+    with pytest.raises(ValueError, match=r"'state' of OscillationTracker .* without"):
+        OscillationTracker().load_state_dict({"_codes": {}})

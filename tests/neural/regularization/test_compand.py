@@ -242,8 +242,8 @@ def test_half_precision_model_keeps_single_precision_scales():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"a": 0.0}, "The 'a' of compand must be a positive number"),
-        ({"b": math.nan}, "The 'b' of compand must be a positive number"),
+        ({"a": 0.0}, "The 'a' of compand must be a finite number > 0"),
+        ({"b": math.nan}, "The 'b' of compand must be a finite number > 0"),
         ({"a": "big"}, "The 'a' of compand must be a positive number or 'auto'"),
         ({"function": "sine"}, "The 'function' of compand must be one of"),
         ({"init": "random"}, "The 'init' of compand must be 'inverse' or 'direct'"),

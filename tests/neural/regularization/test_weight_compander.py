@@ -220,8 +220,8 @@ def test_representation_names_scales_and_function():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"a": 0.0}, "The 'a' of WeightCompander must be a positive number"),
-        ({"b": -1.0}, "The 'b' of WeightCompander must be a positive number"),
+        ({"a": 0.0}, "The 'a' of WeightCompander must be a finite number > 0"),
+        ({"b": -1.0}, "The 'b' of WeightCompander must be a finite number > 0"),
         ({"function": "sine"}, "The 'function' of WeightCompander must be one of"),
         ({"init": "random"}, "The 'init' of WeightCompander must be 'inverse' or"),
     ],
