@@ -8,10 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from _race import bar, finish, race
-from statlearn.neural._batches import Batches
-from statlearn.neural._loop import TrainingLoop
+from statlearn.neural import Batches, TrainingLoop
 
-N_EPOCHS, BATCH_SIZE, RATE = 2, 64, 1e-3
+N_EPOCHS, BATCH_SIZE, RATE = 10, 64, 1e-3
 BAR = 1.10
 
 
@@ -69,7 +68,7 @@ def main() -> None:
             "with a rule": lambda: ours(weighting="linupper"),
         },
         size=f"{n_steps} steps of {BATCH_SIZE} rows",
-        repeats=31,
+        repeats=9,
     )
     ratio = result.ratio("TrainingLoop", "bare loop", "cpu")
     finish(bar("TrainingLoop / bare loop", ratio, at_most=BAR))
