@@ -64,6 +64,11 @@ def predict(
     outputs : tensor of shape (n, ...)
         On the CPU, without gradient.
 
+    Raises
+    ------
+    TypeError
+        If the model returns something else.
+
     Examples
     --------
     >>> import torch
@@ -79,6 +84,11 @@ def predict(
         for batch in batches:
             given = moved(batch, place)
             output = model(*given) if forward is None else forward(model, *given)
+            if not isinstance(output, Tensor):
+                raise TypeError(
+                    f"The model of predict must return a tensor. Got "
+                    f"{type(output).__name__}; pass a 'forward' that chooses a part."
+                )
             found.append(output.detach().cpu())
     return torch.cat(found)
 

@@ -114,6 +114,15 @@ class SectionResult:
     notes: tuple[str, ...] = ()
 
 
+def left_out(package: str, extra: str) -> SectionResult:
+    """Return what a section says whose package is not installed."""
+    measured = (
+        f"Left out, because {package} is not installed. "
+        f'pip install "statlearn[{extra}]" brings it.'
+    )
+    return SectionResult(data="", measured=measured, peer="")
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """One method in the tour.

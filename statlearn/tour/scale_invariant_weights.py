@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from statlearn.tour._installed import installed
-from statlearn.tour._section import Figure, Progress, Section, SectionResult, Table
+from statlearn.tour._section import (
+    Figure,
+    Progress,
+    Section,
+    SectionResult,
+    Table,
+    left_out,
+)
 
 if TYPE_CHECKING:
     from statlearn.tour._adamp_study import Study
@@ -27,14 +34,7 @@ def run(progress: Progress, *, n_seeds: int = 3) -> SectionResult:
         Growth and accuracy by optimizer, figures; without PyTorch, how to get it.
     """
     if not installed("torch"):
-        return SectionResult(
-            data="",
-            measured=(
-                "Left out, because PyTorch is not installed. "
-                'pip install "statlearn[neural]" brings it.'
-            ),
-            peer="",
-        )
+        return left_out("PyTorch", "neural")
     from statlearn.tour import _adamp_study as study
 
     found = study.learn(progress, n_seeds)

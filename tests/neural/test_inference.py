@@ -77,3 +77,8 @@ def test_models_without_parameters_are_on_the_cpu():
         [0],
         [2],
     ]
+
+
+def test_outputs_that_are_no_tensor_are_refused():
+    with pytest.raises(TypeError, match=r"must return a tensor. Got tuple; pass"):
+        predict(torch.nn.LSTM(2, 3), torch.ones(4, 2))

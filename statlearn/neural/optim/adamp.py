@@ -98,6 +98,9 @@ class AdamP(ProjectedOptimizer):
     the cache, and one set of row sums serves both views. So its price is 9/7 of a
     fused Adam and 1/2 of the loop while memory is the limit.
 
+    Bring a schedule: lengths that grow make steps smaller by and by, and at a constant
+    high learning rate it is this that is missing.
+
     References
     ----------
     Heo, Chun, Oh, Han, Yun, Kim, Uh and Ha, "AdamP: Slowing Down the Slowdown for

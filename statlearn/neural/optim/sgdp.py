@@ -104,6 +104,9 @@ class SGDP(ProjectedOptimizer):
     A step takes :math:`O(N)` for N entries: 7 passes of N entries through memory, where
     a fused SGD needs 5.
 
+    Bring a schedule: lengths that grow make steps smaller by and by, and at a constant
+    high learning rate it is this that is missing.
+
     References
     ----------
     Heo, Chun, Oh, Han, Yun, Kim, Uh and Ha, "AdamP: Slowing Down the Slowdown for

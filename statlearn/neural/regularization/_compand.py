@@ -118,7 +118,8 @@ def compand(
     Assigning ``layer.weight = w`` still works and stores what maps to w; functions of
     ``torch.nn.init`` on a mapped weight change a copy and have no effect. The packed
     input weights of ``nn.MultiheadAttention`` belong to no linear layer and are not
-    mapped. A pass costs O(n) for n weights.
+    mapped. A bound on the last layer keeps outputs small too, which cost accuracy in
+    our runs: consider ``exclude`` for the head. A pass costs O(n) for n weights.
 
     References
     ----------
