@@ -39,7 +39,29 @@ _SCHEDULES = {"cosine": Cosine, "linear": Linear}
 
 
 class NeuralEstimator(CallbackSupportMixin, FittedModule):
-    """A module, trained by the loop of this room, with its weights as plain arrays."""
+    """A module, trained by the loop of this room, with its weights as plain arrays.
+
+    Attributes
+    ----------
+    state_ : dict of str to ndarray
+        Weights, buffers and what maps on weights have learnt.
+    history_ : dict of str to list
+        Losses by epoch.
+    n_iter_ : int
+        Epochs of the last fit.
+
+    References
+    ----------
+    Marian Tietz, Thomas J. Fan, Daniel Nouri, Benjamin Bossan. skorch: A Scikit-Learn
+    Compatible Neural Network Library That Wraps PyTorch. 2017.
+
+    Examples
+    --------
+    >>> from statlearn.neural import NeuralClassifier
+    >>> from statlearn.neural._estimator import NeuralEstimator
+    >>> issubclass(NeuralClassifier, NeuralEstimator)
+    True
+    """
 
     _parameter_constraints: dict[str, list[Any]] = {
         "module": [callable, None],

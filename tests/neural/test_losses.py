@@ -30,7 +30,7 @@ from statlearn.neural.losses import (  # noqa: E402
 )
 
 LEVELS = [0.1, 0.5, 0.9]
-close = torch.testing.assert_close
+assert_close = torch.testing.assert_close
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
@@ -70,7 +70,7 @@ def test_one_number_for_each_sample_in_the_dtype_of_the_prediction(name):
     assert loss(prediction, target).shape == (6,)
     assert loss(prediction, target).dtype == torch.float64
     assert loss(prediction.float(), target).dtype == torch.float32
-    close(
+    assert_close(
         loss(prediction.float(), target).double(),
         loss(prediction, target),
         rtol=1e-5,
@@ -82,7 +82,7 @@ def test_one_number_for_each_sample_in_the_dtype_of_the_prediction(name):
 def test_loss_of_a_sample_does_not_depend_on_the_others(name):
     loss, prediction, target = CASES[name]
     alone = [loss(prediction[i : i + 1], target[i : i + 1]) for i in range(6)]
-    close(torch.cat(alone), loss(prediction, target), rtol=1e-13, atol=1e-15)
+    assert_close(torch.cat(alone), loss(prediction, target), rtol=1e-13, atol=1e-15)
 
 
 @each_loss
@@ -97,7 +97,7 @@ def test_inputs_are_left_as_they_were(name):
     loss, prediction, target = CASES[name]
     before = prediction.clone(), target.clone()
     loss(prediction, target)
-    close((prediction, target), before, rtol=0, atol=0)
+    assert_close((prediction, target), before, rtol=0, atol=0)
 
 
 @each_loss
@@ -105,7 +105,7 @@ def test_loss_runs_under_compile(name):
     loss, prediction, target = CASES[name]
     torch.compiler.reset()
     compiled = torch.compile(loss, backend="eager")
-    close(compiled(prediction, target), loss(prediction, target))
+    assert_close(compiled(prediction, target), loss(prediction, target))
 
 
 # --- classes -----------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_loss_runs_under_compile(name):
 def test_cross_entropy_by_hand():
     logits = torch.log(torch.tensor([[0.25, 0.75], [0.5, 0.5]], dtype=torch.float64))
     found = cross_entropy(logits, torch.tensor([0, 1]))
-    close(found, torch.log(torch.tensor([4.0, 2.0], dtype=torch.float64)))
+    assert_close(found, torch.log(torch.tensor([4.0, 2.0], dtype=torch.float64)))
 
 
 def test_cross_entropy_is_that_of_torch_with_classes_second():
@@ -125,7 +125,7 @@ def test_cross_entropy_is_that_of_torch_with_classes_second():
     )
     kept = (target != -100).sum(1)
     expected = torchs.sum(1) / kept.clamp(min=1)
-    close(cross_entropy(logits, target, label_smoothing=0.2), expected)
+    assert_close(cross_entropy(logits, target, label_smoothing=0.2), expected)
     assert cross_entropy(logits, target)[2] == 0.0
 
 
@@ -137,7 +137,7 @@ def test_smoothing_mixes_the_target_with_the_uniform_distribution():
     found = cross_entropy(logits, target, label_smoothing=0.3)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
     soft = cross_entropy(logits, torch.tensor(onehot), label_smoothing=0.3)
-    close(soft, found)
+    assert_close(soft, found)
 
 
 def test_masked_tokens_do_not_count_even_when_infinite():
@@ -146,7 +146,7 @@ def test_masked_tokens_do_not_count_even_when_infinite():
     logits.requires_grad_()
     mask = torch.tensor([[True, True, False], [False, False, False]])
     found = cross_entropy(logits, target, mask=mask)
-    close(found[0], cross_entropy(logits[:1, :2], target[:1, :2])[0])
+    assert_close(found[0], cross_entropy(logits[:1, :2], target[:1, :2])[0])
     assert found[1] == 0.0
     (gradient,) = torch.autograd.grad(found.sum(), logits)
     assert torch.equal(gradient[1], torch.zeros(3, 4, dtype=torch.float64))
@@ -159,21 +159,25 @@ def test_mask_of_weights_is_a_weighted_mean_and_meets_ignored_labels():
     weight = torch.tensor([[1.0, 3.0, 7.0]], dtype=torch.float64)
     target[0, 2] = -1
     found = cross_entropy(logits, target, mask=weight, ignore_index=-1)
-    close(found[0], (each[0] + 3.0 * each[1]) / 4.0)
+    assert_close(found[0], (each[0] + 3.0 * each[1]) / 4.0)
 
 
 def test_small_integer_labels_do():
     logits, target = normal(6, 4), labels(6)
-    close(cross_entropy(logits, target.to(torch.uint8)), cross_entropy(logits, target))
+    assert_close(
+        cross_entropy(logits, target.to(torch.uint8)), cross_entropy(logits, target)
+    )
 
 
 def test_binary_cross_entropy_is_cross_entropy_of_two_classes():
     score, target = normal(6), labels(6, n_classes=2)
     two = torch.stack([torch.zeros_like(score), score], dim=1)
-    close(binary_cross_entropy_with_logits(score, target), cross_entropy(two, target))
+    assert_close(
+        binary_cross_entropy_with_logits(score, target), cross_entropy(two, target)
+    )
     far = torch.tensor([1e4, -1e4])
     found = binary_cross_entropy_with_logits(far, torch.tensor([False, False]))
-    close(found, torch.tensor([1e4, 0.0]))
+    assert_close(found, torch.tensor([1e4, 0.0]))
 
 
 def test_positive_weight_multiplies_the_part_of_label_one():
@@ -184,7 +188,7 @@ def test_positive_weight_multiplies_the_part_of_label_one():
     )
     expected = (each * torch.where(target == 1, weight, 1.0)).mean(1)
     found = binary_cross_entropy_with_logits(score, target, pos_weight=weight)
-    close(found, expected)
+    assert_close(found, expected)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
@@ -200,11 +204,11 @@ def test_distillation_is_scaled_relative_entropy(temperature):
 def test_distillation_vanishes_at_the_teacher_and_teaches_the_student_only():
     student = normal(6, 4).requires_grad_()
     teacher = normal(6, 4, seed=3).requires_grad_()
-    close(distillation(student, student), torch.zeros(6, dtype=torch.float64))
+    assert_close(distillation(student, student), torch.zeros(6, dtype=torch.float64))
     distillation(student, teacher).sum().backward()
     assert teacher.grad is None
     soft = cross_entropy(student, teacher.detach().softmax(-1)).sum()
-    close(student.grad, torch.autograd.grad(soft, student)[0])
+    assert_close(student.grad, torch.autograd.grad(soft, student)[0])
 
 
 # --- values ------------------------------------------------------------------
@@ -225,16 +229,16 @@ def test_distillation_vanishes_at_the_teacher_and_teaches_the_student_only():
 )
 def test_mean_over_samples_is_the_loss_of_torch(loss, torchs):
     prediction, target = normal(7, 3), normal(7, 3, seed=5).sigmoid()
-    close(loss(prediction, target).mean(), torchs(prediction, target))
+    assert_close(loss(prediction, target).mean(), torchs(prediction, target))
 
 
 def test_value_losses_by_hand():
     prediction = torch.tensor([[1.0, -3.0], [0.0, 0.5]])
     target = torch.zeros(2, 2)
-    close(squared_error(prediction, target), torch.tensor([5.0, 0.125]))
-    close(absolute_error(prediction, target), torch.tensor([2.0, 0.25]))
+    assert_close(squared_error(prediction, target), torch.tensor([5.0, 0.125]))
+    assert_close(absolute_error(prediction, target), torch.tensor([2.0, 0.25]))
     # 1/2 and 2 (3 - 1) beyond the bend at 2; 0 and 1/8
-    close(huber(prediction, target, delta=2.0), torch.tensor([2.25, 0.0625]))
+    assert_close(huber(prediction, target, delta=2.0), torch.tensor([2.25, 0.0625]))
 
 
 def test_huber_is_that_of_scipy():
@@ -249,9 +253,9 @@ def test_a_column_meets_a_vector_sample_by_sample(loss, side):
     prediction, target = normal(6), normal(6, seed=3)
     expected = loss(prediction, target)
     if side == "prediction":
-        close(loss(prediction[:, None], target), expected)
+        assert_close(loss(prediction[:, None], target), expected)
     else:
-        close(loss(prediction, target[:, None]), expected)
+        assert_close(loss(prediction, target[:, None]), expected)
 
 
 @given(
@@ -269,8 +273,8 @@ def test_mean_pinball_loss_is_that_of_the_metric(levels, seed):
 def test_pinball_of_many_outputs_is_the_mean_of_theirs():
     quantiles, target = normal(6, 2, 3), normal(6, 2, seed=3)
     each = [pinball(quantiles[:, j], target[:, j], LEVELS) for j in (0, 1)]
-    close(pinball(quantiles, target, LEVELS), (each[0] + each[1]) / 2)
-    close(pinball(quantiles[:, 0], target[:, :1], LEVELS), each[0])
+    assert_close(pinball(quantiles, target, LEVELS), (each[0] + each[1]) / 2)
+    assert_close(pinball(quantiles[:, 0], target[:, :1], LEVELS), each[0])
 
 
 # --- bad input ---------------------------------------------------------------
@@ -417,7 +421,7 @@ def test_own_function_is_handed_back_with_its_options():
         return (prediction - target).abs() ** power
 
     assert get_loss(own) is own
-    close(
+    assert_close(
         get_loss(own, power=3)(torch.tensor([2.0]), torch.zeros(1)), torch.tensor([8.0])
     )
 
@@ -426,9 +430,9 @@ def test_module_returns_losses_or_their_mean_and_can_be_pickled():
     prediction, target = normal(6), normal(6, seed=3)
     expected = huber(prediction, target, delta=0.5)
     none = pickle.loads(pickle.dumps(PerSampleLoss("huber", delta=0.5)))
-    close(none(prediction, target), expected)
+    assert_close(none(prediction, target), expected)
     mean = PerSampleLoss("huber", reduction="mean", delta=0.5)
-    close(mean(prediction, target), expected.mean())
+    assert_close(mean(prediction, target), expected.mean())
     assert repr(mean) == "PerSampleLoss(huber, reduction='mean')"
 
 

@@ -18,7 +18,7 @@ from statlearn.neural.models import (  # noqa: E402
     TinyViT,
 )
 
-close = torch.testing.assert_close
+assert_close = torch.testing.assert_close
 DIGITS = torch.rand(6, 64, generator=torch.Generator().manual_seed(1))
 TEXT = torch.randint(5, (6, 7), generator=torch.Generator().manual_seed(2))
 
@@ -102,7 +102,7 @@ def test_float64_agrees_with_float32(name):
     model.to(torch.float64)
     x = x.double() if x.is_floating_point() else x
     assert model(x).dtype == torch.float64
-    close(model(x).float(), single, rtol=1e-4, atol=1e-5)
+    assert_close(model(x).float(), single, rtol=1e-4, atol=1e-5)
 
 
 @each_model
@@ -128,7 +128,7 @@ def test_gradients_reach_every_parameter_and_agree_with_differences(name):
     along = sum((g * w).sum() for g, w in zip(gradient, way.values(), strict=True))
     h = 1e-6
     with torch.no_grad():
-        close(along, (loss(h) - loss(-h)) / (2 * h), rtol=1e-5, atol=1e-8)
+        assert_close(along, (loss(h) - loss(-h)) / (2 * h), rtol=1e-5, atol=1e-8)
 
 
 @each_model
@@ -137,7 +137,7 @@ def test_model_runs_under_compile_without_a_break(name):
     model = make(generator=0).eval()
     torch.compiler.reset()
     compiled = torch.compile(model, backend="eager", fullgraph=True)
-    close(compiled(x), model(x))
+    assert_close(compiled(x), model(x))
 
 
 @each_model
@@ -240,7 +240,7 @@ def test_mlp_is_the_chain_of_its_layers():
     model = MLP(64, (8, 6), 3, activation="tanh", generator=0)
     first, second = model.layers
     hidden = torch.tanh(second(torch.tanh(first(DIGITS))))
-    close(model(DIGITS), hidden @ model.head.weight.T + model.head.bias)
+    assert_close(model(DIGITS), hidden @ model.head.weight.T + model.head.bias)
 
 
 def test_convnet_is_the_chain_of_its_layers():
@@ -257,7 +257,7 @@ def test_convnet_is_the_chain_of_its_layers():
         nn.Flatten(),
         model.head,
     ).eval()
-    close(model(DIGITS), chain(DIGITS.reshape(6, 1, 8, 8)))
+    assert_close(model(DIGITS), chain(DIGITS.reshape(6, 1, 8, 8)))
 
 
 @pytest.mark.parametrize("model", ["conv", "vit"])
@@ -287,7 +287,7 @@ def test_attention_is_that_of_torch(n_heads, causal):
     x = torch.randn(3, 5, 8, dtype=torch.float64)
     mask = torch.ones(5, 5, dtype=torch.bool).triu(1) if causal else None
     expected, _ = theirs(x, x, x, attn_mask=mask)
-    close(ours(x), expected, rtol=1e-12, atol=1e-14)
+    assert_close(ours(x), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_vit_is_the_encoder_of_torch_on_patches():
@@ -311,7 +311,7 @@ def test_vit_is_the_encoder_of_torch_on_patches():
     for layer in encoder:
         x = layer(x)
     expected = model.head(model.norm(x).mean(1))
-    close(model(DIGITS.double()), expected, rtol=1e-10, atol=1e-12)
+    assert_close(model(DIGITS.double()), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_patches_keep_the_channels_of_an_image():
@@ -321,7 +321,7 @@ def test_patches_keep_the_channels_of_an_image():
     hook = model.patches.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
     model(images)
     hook.remove()
-    close(seen[0][:, 1], images[:, :, :2, 2:].reshape(2, 12))
+    assert_close(seen[0][:, 1], images[:, :, :2, 2:].reshape(2, 12))
 
 
 # --- characters ----------------------------------------------------------------------
@@ -334,9 +334,9 @@ def test_future_characters_do_not_change_the_past():
         changed = TEXT.clone()
         changed[:, t:] = (changed[:, t:] + 1) % 5
         found = model(changed)
-        close(found[:, :t], logits[:, :t], rtol=1e-12, atol=1e-14)
+        assert_close(found[:, :t], logits[:, :t], rtol=1e-12, atol=1e-14)
         assert not torch.allclose(found[:, t], logits[:, t])
-        close(model(TEXT[:, :t]), logits[:, :t], rtol=1e-12, atol=1e-14)
+        assert_close(model(TEXT[:, :t]), logits[:, :t], rtol=1e-12, atol=1e-14)
 
 
 def test_past_characters_change_what_follows():

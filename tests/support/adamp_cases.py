@@ -55,7 +55,7 @@ def draw_gradient(rng, w, kind):
     return flat.reshape(w.shape)
 
 
-def compare_with_oracle(optimizer_class, oracle, case, options):
+def assert_follows_oracle(optimizer_class, oracle, case, options):
     """Take the steps of a case with both, along the oracle's path."""
     shape, kinds, seed = case
     rng = np.random.default_rng(seed)

@@ -123,6 +123,7 @@ def test_layer_does_not_form_its_weight_where_the_product_will_do(variant, monke
 
     monkeypatch.setattr(BlockAffine, "forward", forming)
     model(inputs(1)).sum().backward()
+    assert all(p.grad is not None for p in bone_parameters(model))
 
 
 def test_two_kinds_of_adapters_follow_one_another():

@@ -13,7 +13,7 @@ from adamp_cases import (  # noqa: E402
     KINDS,
     OPTIONS,
     P,
-    compare_with_oracle,
+    assert_follows_oracle,
     draw_gradient,
     run,
 )
@@ -118,7 +118,7 @@ adamp_options = st.fixed_dictionaries(
 @given(CASES, adamp_options, st.sampled_from([None, False, True]))
 def test_steps_are_those_of_the_definition(case, options, foreach):
     oracle = AdamPOracle(**options)
-    compare_with_oracle(AdamP, oracle, case, {**options, "foreach": foreach})
+    assert_follows_oracle(AdamP, oracle, case, {**options, "foreach": foreach})
 
 
 def test_cases_reach_all_views():

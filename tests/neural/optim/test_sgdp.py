@@ -12,7 +12,7 @@ from adamp_cases import (  # noqa: E402
     GRADIENTS,
     OPTIONS,
     P,
-    compare_with_oracle,
+    assert_follows_oracle,
     draw_gradient,
     run,
 )
@@ -102,7 +102,7 @@ sgdp_options = st.fixed_dictionaries(
 @given(CASES, sgdp_options, st.sampled_from([None, False, True]))
 def test_steps_are_those_of_the_definition(case, options, foreach):
     oracle = SGDPOracle(**options)
-    compare_with_oracle(SGDP, oracle, case, {**options, "foreach": foreach})
+    assert_follows_oracle(SGDP, oracle, case, {**options, "foreach": foreach})
 
 
 def test_the_momentum_is_not_projected():
