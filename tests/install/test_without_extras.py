@@ -44,3 +44,18 @@ except ImportError as error:
     assert "OrdinalPathDisplay" in message
     assert "'matplotlib'" in message
     assert 'pip install "statlearn[plot]"' in message
+
+
+def test_the_neural_room_names_caller_package_and_extra_when_imported(run_python):
+    ask = """
+import statlearn
+assert "neural" in statlearn.__all__
+try:
+    import statlearn.neural
+except ImportError as error:
+    print(error, error.name)
+"""
+    message = run_python(BLOCK + ask)
+    assert "statlearn.neural needs the package 'torch'" in message
+    assert 'pip install "statlearn[neural]"' in message
+    assert message.endswith(" torch\n")
