@@ -278,8 +278,8 @@ def _mapped(model: nn.Module, kind: type[WeightMap], caller: str) -> list[Select
         if others:
             raise ValueError(
                 f"{caller} takes all maps off a tensor at once. Got kind="
-                f"{kind.__name__} and {', '.join(others)} on {tensor.name!r}; leave "
-                f"'kind' out."
+                f"{kind.__name__} and {', '.join(others)} on {tensor.name!r}; call "
+                f"{caller}(model) for all of them."
             )
         mapped.append(tensor)
     if not mapped:

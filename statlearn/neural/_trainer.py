@@ -107,9 +107,11 @@ class Trainer:
             weight = None
         if kind_of(self._rule) == "group":
             groups = rows.target
-        return Batches(
-            *parts, batch_size=self._batch_size, sample_weight=weight, groups=groups
-        )
+        size, n = self._batch_size, len(rows.target)
+        # Statistics of a batch need two rows, so none may be left over alone.
+        while size < n and n % size == 1:
+            size += 1
+        return Batches(*parts, batch_size=size, sample_weight=weight, groups=groups)
 
     def _losses(self, network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         handle, target, *weight = batch

@@ -58,7 +58,8 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
         ``weight_map(module)`` puts a map on weights before training, for example
         ``functools.partial(apply_bone, r=8)``.
     batch_size : int, default=128
-        Rows of a batch.
+        Rows of a batch; one or a few more where a single row would be left over, which
+        has no variance for a batch normalisation.
     max_epochs : int, default=100
         Times that `fit` goes through the rows; a budget, without a warning at its end.
     early_stopping : bool, default=False

@@ -47,7 +47,8 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
     weight_map : callable or None, default=None
         ``weight_map(module)`` puts a map on weights before training.
     batch_size : int, default=128
-        Rows of a batch.
+        Rows of a batch; one or a few more where a single row would be left over, which
+        has no variance for a batch normalisation.
     max_epochs : int, default=100
         Times that `fit` goes through the rows; a budget, without a warning at its end.
     early_stopping : bool, default=False
