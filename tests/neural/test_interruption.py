@@ -10,6 +10,8 @@ pytest.importorskip("torch")
 
 from statlearn.neural._interruption import Interruption
 
+pytestmark = pytest.mark.usefixtures("keyboard")
+
 
 def press():
     os.kill(os.getpid(), signal.SIGINT)

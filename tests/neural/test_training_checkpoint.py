@@ -88,6 +88,7 @@ def test_accumulated_updates_are_taken_up_between_them(tmp_path, accumulate):
     assert_same_end(resumed(path, **options), whole_run(**options))
 
 
+@pytest.mark.usefixtures("keyboard")
 def test_an_interrupt_from_the_keyboard_waits_for_the_step_and_leaves_a_file(tmp_path):
     path = tmp_path / "run.pt"
     interrupted = model()
