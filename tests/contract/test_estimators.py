@@ -63,9 +63,6 @@ ESTIMATORS = [
     LossReweighted(Ridge()),
     LossReweighted(LinearRegression(), weighting="huber"),
     LossReweighted(LogisticRegression(), max_iter=5),
-    LossReweighted(
-        SGDClassifier(random_state=0), mode="minibatch", batch_size=32, random_state=0
-    ),
     CovariateShift(LinearRegression()),
     CovariateShift(LogisticRegression()),
     DomainBalanced(SGDClassifier(random_state=0), random_state=0),
@@ -73,20 +70,6 @@ ESTIMATORS = [
     DomainBalanced(LogisticRegression(), strategy="scalarization"),
     ContinualLearner(SGDClassifier(random_state=0), random_state=0),
     ContinualLearner(SGDRegressor(random_state=0), random_state=0),
-    ContinualLearner(
-        SGDClassifier("log_loss", random_state=0),
-        buffer="reservoir",
-        buffer_size=20,
-        random_state=0,
-    ),
-    ContinualLearner(
-        MLPClassifier((16,), random_state=0), eta_max=0.03, random_state=0
-    ),
-    ContinualLearner(
-        MLPRegressor(hidden_layer_sizes=(16,), random_state=0),
-        eta_max=0.03,
-        random_state=0,
-    ),
     SignaturePatchedClassifier(
         SGDClassifier(random_state=0), n_epochs=2, random_state=0
     ),
@@ -106,6 +89,27 @@ ESTIMATORS = [
     ConformalQuantileRegressor(LINEAR, method="cv+", cv=3),
     ConformalQuantileRegressor(LINEAR, method="jackknife-minmax", cv=3),
     QuantileAggregator(MODELS, levels=LEVELS, cv=2),
+]
+
+# Further settings whose fits take long: slow tests, all of their checks.
+LONG_FITS = [
+    LossReweighted(
+        SGDClassifier(random_state=0), mode="minibatch", batch_size=32, random_state=0
+    ),
+    ContinualLearner(
+        SGDClassifier("log_loss", random_state=0),
+        buffer="reservoir",
+        buffer_size=20,
+        random_state=0,
+    ),
+    ContinualLearner(
+        MLPClassifier((16,), random_state=0), eta_max=0.03, random_state=0
+    ),
+    ContinualLearner(
+        MLPRegressor(hidden_layer_sizes=(16,), random_state=0),
+        eta_max=0.03,
+        random_state=0,
+    ),
     QuantileAggregator(
         [("linear", LINEAR), ("sparse", LinearQuantileRegression(LEVELS, alpha=0.1))],
         levels=LEVELS,
@@ -115,6 +119,7 @@ ESTIMATORS = [
         cv=3,
     ),
 ]
+ESTIMATORS += LONG_FITS
 
 if "neural" in LOADABLE:
     from statlearn.neural import NeuralClassifier, NeuralRegressor
@@ -256,13 +261,14 @@ def cases(checks):
     for estimator in ESTIMATORS:
         kind = type(estimator), is_classifier(estimator)
         is_further = kind in first
+        takes_long = any(estimator is one for one in LONG_FITS)
         first.add(kind)
         label = " ".join(str(estimator).split())
         for check, name, options, is_form in checks(estimator):
             marks = []
             if reason := expected_failures(estimator).get(name):
                 marks = [pytest.mark.xfail(reason=reason, strict=True)]
-            if is_further and is_form:
+            if is_further and (is_form or takes_long):
                 marks.append(pytest.mark.slow)
             case = f"{label}-{name}{options}"
             yield pytest.param(estimator, check, marks=marks, id=case)

@@ -15,6 +15,9 @@ from statlearn.neural._loss_reweighter import LossReweighter  # noqa: E402
 # What started processes need: they find modules on the path, not those of pytest.
 workers = pytest.importorskip("gloo_workers")
 
+# Starting two processes takes long.
+pytestmark = pytest.mark.slow
+
 SIZE = 2
 CASES = {
     "plain": {},

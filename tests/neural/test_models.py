@@ -132,6 +132,7 @@ def test_gradients_reach_every_parameter_and_agree_with_differences(name):
 
 
 @each_model
+@pytest.mark.slow
 def test_model_runs_under_compile_without_a_break(name):
     make, x = MODELS[name]
     model = make(generator=0).eval()

@@ -59,6 +59,7 @@ def test_no_row_is_left_over_alone_for_a_batch_normalisation(n):
     assert np.isfinite(model.predict_proba(X)).all()
 
 
+@pytest.mark.slow
 def test_digits_are_learnt_as_well_as_by_the_network_of_scikit_learn():
     X, y = load_digits(return_X_y=True)
     train, test, y_train, y_test = train_test_split(X / 16, y, random_state=0)

@@ -87,6 +87,7 @@ def test_scores_are_those_of_single_fits_on_the_folds(scoring, score, options):
 
 
 @pytest.mark.parametrize("name", ["neg_log_loss", "accuracy", "roc_auc_ovr"])
+@pytest.mark.slow
 def test_scorers_of_scikit_learn_score_the_held_out_rows(name):
     model = search(scoring=get_scorer(name)).fit(X, Y)
     for f, (train, test) in enumerate(FOLDS.split(X, Y)):
@@ -104,6 +105,7 @@ def test_own_log_loss_is_that_of_scikit_learn():
 
 
 @pytest.mark.parametrize("name", ["neg_log_loss", "neg_brier_score", "roc_auc_ovr"])
+@pytest.mark.slow
 def test_scorers_see_classes_that_are_not_in_alphabetical_order(name):
     # metrics of scikit-learn take columns to be sorted by label
     by_number = search(scoring=get_scorer(name)).fit(X, Y)

@@ -142,6 +142,7 @@ def test_errors_approach_those_of_the_normal_quantile():
             np.testing.assert_allclose(model.bse_[0], exact, rtol=0.06)
 
 
+@pytest.mark.slow
 def test_the_bootstrap_agrees_with_the_exact_error_of_a_median():
     rng = np.random.default_rng(1)
     y = np.sort(rng.normal(size=41))
@@ -162,6 +163,7 @@ def test_the_bootstrap_agrees_with_the_exact_error_of_a_median():
     assert np.sqrt(covariance[0, 0, 0]) == pytest.approx(exact, rel=0.08)
 
 
+@pytest.mark.slow
 def test_the_bootstrap_is_fixed_by_its_generator_and_counts_rows():
     y, levels = norm.ppf(np.arange(1, 402) / 402), np.array([0.5])
 

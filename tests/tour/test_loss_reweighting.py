@@ -140,6 +140,7 @@ def outcome():
     return run_section(section, SilentProgress())
 
 
+@pytest.mark.slow
 def test_the_section_runs_from_data_to_drawings(outcome):
     assert outcome.error == ""
     assert outcome.caught == ()
@@ -147,6 +148,7 @@ def test_the_section_runs_from_data_to_drawings(outcome):
     assert len(outcome.result.tables) == 4
 
 
+@pytest.mark.slow
 def test_the_claim_holds_on_the_toy_at_its_rate(outcome):
     assert outcome.result.supported
     steps = [row[1] for row in outcome.result.tables[0].rows]
@@ -154,6 +156,7 @@ def test_the_claim_holds_on_the_toy_at_its_rate(outcome):
     assert counts == sorted(counts)
 
 
+@pytest.mark.slow
 def test_what_speaks_against_the_claim_is_told_beside_it(outcome):
     for words in ("best rate", "noisy rows", "2 % outliers", "Diabetes", "Digits"):
         assert words in outcome.result.measured

@@ -276,6 +276,7 @@ def test_mixed_precision_works_on_the_cpu(settings, n):
 @pytest.mark.parametrize(
     ("variant", "n"), [("col", 1), ("col", 6), ("row", 6), ("additive", 6)]
 )
+@pytest.mark.slow
 def test_compiled_model_computes_the_same_with_its_gradient(variant, n):
     torch.compiler.reset()
     model, _ = adapted(variant=variant)

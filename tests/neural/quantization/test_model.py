@@ -118,6 +118,7 @@ def test_state_goes_round():
 
 # The compiler instantiates a class that torch advises not to.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+@pytest.mark.slow
 def test_compiled_model_computes_the_same():
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
     quantize_model(model, 2, include="0")
