@@ -125,8 +125,8 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
     update descends along the mean of :math:`s_i \ell_i(\theta)` over the rows of a
     batch, so that the expected direction is that of the weighted loss of all rows. Rows
     without weight are left out. Integer weights lead to where repeated rows lead as
-    steps become small, not to the same fit. A rule weighs the rows within each batch: base weights then act
-    within batches too, and not between them.
+    steps become small, not to the same fit. A rule weighs the rows within each batch:
+    base weights then act within batches too, and not between them.
 
     `state_` holds plain arrays, and the module is made again from the parameters when
     it is needed: so estimators can be pickled although modules with maps cannot, and
