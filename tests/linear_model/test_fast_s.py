@@ -67,6 +67,7 @@ def test_no_elemental_fit_and_no_minimiser_gets_below_it(seed):
 
 @pytest.mark.parametrize("kind", ["vertical", "leverage"])
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.4])
+@pytest.mark.slow
 def test_scale_is_no_worse_than_that_of_the_deterministic_search(kind, share):
     X, y = contaminated(200, 5, share, kind=kind)
     _, fit = fit_raw(X, y)

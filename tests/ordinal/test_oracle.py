@@ -113,6 +113,7 @@ def crossing_problem(seed, reverse=False, constrain_train=True):
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("seed", [0, 2, 3])
+@pytest.mark.slow
 def test_constrained_fit_equals_the_constrained_optimum(seed, reverse):
     problem = crossing_problem(seed, reverse)
     optimum = solve_cvxpy(problem)
@@ -148,6 +149,7 @@ def test_constraint_that_does_not_bind_changes_nothing():
 # ------------------------------------------------------------- SciPy, any link
 @each_direction
 @pytest.mark.parametrize(("family", "link"), CONVEX)
+@pytest.mark.slow
 def test_fit_equals_the_split_variable_optimum(family, link, reverse):
     problem = random_problem(
         40, alpha=0.02, family=family, link=link, reverse=reverse, weights=True
@@ -167,6 +169,7 @@ def test_cauchit_fit_is_not_worse_than_the_split_variable_optimum(family):
 @each_direction
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.slow
 def test_optimality_conditions_hold(family, link, reverse):
     seed = FAMILIES.index(family) + 7 * LINKS.index(link)
     for options in ({"alpha": 0.03}, {"alpha": 0.004, "l1_ratio": 0.5}):

@@ -73,6 +73,7 @@ def by_script(table, **options):
 @pytest.mark.parametrize(
     "options", [{}, {"family": "sratio", "l1_ratio": 0.5}, {"reverse": True}]
 )
+@pytest.mark.slow
 def test_scores_are_those_of_single_fits_on_the_folds(scoring, score, options):
     # columns of very different spread in the folds: standardising is redone in each
     table = X * np.where(np.arange(N) % 3 == 0, 10.0, 1.0)[:, None]
