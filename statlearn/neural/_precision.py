@@ -1,4 +1,4 @@
-"""Mixed precision, where torch offers it."""
+"""What to compute in: half precision as float32, and mixed where torch offers it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,26 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 
+# Of too few digits for sums, norms and roundings.
+HALF = (torch.float16, torch.bfloat16)
 _DTYPES = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
     torch.bfloat16: torch.bfloat16,
     torch.float16: torch.float16,
 }
+
+
+def wide_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the type to compute in with numbers of a type."""
+    return torch.float32 if dtype in HALF else dtype
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """Return a tensor in the type to compute in, the same one if that is its own."""
+    return tensor.float() if tensor.dtype in HALF else tensor
 
 
 def read_precision(precision: Any, caller: str) -> torch.dtype | None:

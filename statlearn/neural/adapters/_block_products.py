@@ -16,10 +16,12 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
+from statlearn.neural._precision import wide_dtype
+
 
 def widest(weight: Tensor, *others: Tensor) -> list[Tensor]:
     """Return tensors in the weight's type, but half precision as float32."""
-    dtype = torch.promote_types(weight.dtype, torch.float32)
+    dtype = wide_dtype(weight.dtype)
     return [tensor.to(dtype) for tensor in (weight, *others)]
 
 

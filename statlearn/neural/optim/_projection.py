@@ -10,10 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from statlearn.neural._precision import HALF, widened
 from statlearn.utils._arrays import real_number
 
 View = Literal["channel", "layer"]
-HALF = (torch.float16, torch.bfloat16)
 
 
 @torch.no_grad()
@@ -288,8 +288,7 @@ def is_plain(tensor: Tensor) -> bool:
 
 def as_rows(tensor: Tensor, n_rows: int) -> Tensor:
     """Return a tensor as contiguous rows (n_rows, D) of the type to compute in."""
-    if tensor.dtype in HALF:
-        tensor = tensor.float()
+    tensor = widened(tensor)
     if tensor.ndim == 2 and tensor.shape[0] == n_rows:
         return tensor.contiguous()
     return tensor.contiguous().view(n_rows, -1)

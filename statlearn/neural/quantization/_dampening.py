@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from statlearn.neural._precision import widened
 from statlearn.neural._select import Selector
-from statlearn.neural.quantization._grid import at_least_single
 from statlearn.neural.quantization._quantized import Quantized, quantized_weights
 
 
@@ -75,6 +75,4 @@ def _distance(weight: Quantized) -> Tensor:
         step = weight.quantizer.step(stored)
         levels = weight.quantizer.encode(stored).dequantize()
         ends = [(code + grid.offset) * step for code in (grid.low, grid.high)]
-    if stored.dtype != at_least_single(stored).dtype:
-        stored = stored.float()
-    return (levels - stored.clamp(*ends)).square().sum()
+    return (levels - widened(stored).clamp(*ends)).square().sum()

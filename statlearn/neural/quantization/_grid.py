@@ -8,10 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from statlearn.neural._precision import widened
 from statlearn.neural._weight_map import WeightMap
-
-# Types that are too coarse for the arithmetic of positions.
-_HALF = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,5 +161,4 @@ class WeightQuantizer(WeightMap):
 
 def at_least_single(values: Tensor) -> Tensor:
     """Return numbers outside any gradient, those of half precision as float32."""
-    values = values.detach()
-    return values.float() if values.dtype in _HALF else values
+    return widened(values.detach())

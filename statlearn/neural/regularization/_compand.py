@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from math import inf
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from statlearn.neural._map_exits import fold
 from statlearn.neural._map_state import weight_maps
+from statlearn.neural._precision import wide_dtype
 from statlearn.neural._select import Selector, select
 from statlearn.neural._weight_map import attach
 from statlearn.neural.regularization._functions import (
@@ -155,7 +155,7 @@ def compand(
             learnable=learnable,
             init=init,
             strict=strict,
-            dtype=torch.promote_types(weight.dtype, torch.float32),
+            dtype=wide_dtype(weight.dtype),
         )
         for name, weight in weights.items()
     }

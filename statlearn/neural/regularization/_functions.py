@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from statlearn.exceptions import ClippedWeightsWarning
+from statlearn.neural._precision import wide_dtype, widened
 from statlearn.utils._arrays import is_tensor, to_float64
 from statlearn.utils._validation import positive_number
 from statlearn.utils._warn import warn
@@ -198,8 +199,7 @@ class _Compand(Function):
 def squash_tensor(v: Tensor, a: Tensor, b: Tensor, squash: Squash) -> Tensor:
     """Return a psi(v / b) for a floating point tensor and a, b without axes."""
     kind = v.dtype
-    if kind in (torch.float16, torch.bfloat16):
-        v = v.float()
+    v = widened(v)
     a, b = a.to(v), b.to(v)
     if squash.slope is None:
         w = a * squash.value(v, b)
@@ -213,8 +213,7 @@ def unsquash_tensor(
 ) -> tuple[Tensor, int]:
     """Return b psi^-1(w / a), and how many weights were too large for it."""
     kind = w.dtype
-    if kind in (torch.float16, torch.bfloat16):
-        w = w.float()
+    w = widened(w)
     a, b = a.to(w), b.to(w)
     y = w / a
     n_clipped = 0
@@ -258,7 +257,7 @@ def check_start(init: Any, caller: str) -> None:
 
 
 def _scales(a: Any, b: Any, like: Tensor, caller: str) -> tuple[Tensor, Tensor]:
-    kind = torch.promote_types(like.dtype, torch.float32)
+    kind = wide_dtype(like.dtype)
     checked = []
     for name, value in (("a", a), ("b", b)):
         plain = value.detach() if is_tensor(value) else value
