@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 from scipy import sparse
+
+from statlearn.utils._files import replacing
 
 # Parameters that may differ from those of the run that wrote a checkpoint.
 _NO_IDENTITY = {"estimator", "checkpoint", "checkpoint_every", "random_state"}
@@ -60,16 +60,8 @@ def write(path: Path, tree: dict[str, Any]) -> None:
     arrays: dict[str, Any] = {}
     text = json.dumps(_packed(tree, arrays))
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, allow_pickle=False, **{_TREE: np.array(text), **arrays})
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        np.savez(file, allow_pickle=False, **{_TREE: np.array(text), **arrays})
 
 
 def read(path: Path) -> dict[str, Any]:

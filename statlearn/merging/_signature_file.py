@@ -18,6 +18,7 @@ from statlearn.merging._quantization import (
     unpack,
 )
 from statlearn.merging._state import Array
+from statlearn.utils._files import replacing
 
 _FORMAT = "statlearn weight signature 1"
 
@@ -40,13 +41,8 @@ def write_signature(
         for i, one in enumerate(entries)
     }
     arrays["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(target) as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def read_signature(path: str | os.PathLike[str]) -> dict[str, Array | Codes]:

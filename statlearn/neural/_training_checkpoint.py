@@ -6,16 +6,15 @@ They are written by ``torch.save`` under another name and then renamed, and read
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from statlearn.neural._distributed import World
+from statlearn.utils._files import replacing
 
 _FORMAT = 1
 
@@ -30,7 +29,8 @@ def write(path: Path, state: dict[str, Any]) -> None:
         Of dicts, lists, tuples, tensors, numbers and texts.
     """
     _check_plain(state, "state")
-    with _replacing(path) as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
         torch.save({"format": _FORMAT, **state}, file)
 
 
@@ -136,21 +136,6 @@ def check_fits(found: Any, here: dict[str, Any]) -> None:
 
 def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(getattr(value, "shape", ())) for name, value in state.items()}
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of another one when all has been written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _check_plain(value: Any, place: str) -> None:

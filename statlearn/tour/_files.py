@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from statlearn.tour._section import UsageError
+from statlearn.utils._files import replacing
 
 
 def check_output(path: Path) -> Path:
@@ -34,9 +35,5 @@ def check_output(path: Path) -> Path:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write the whole text or nothing: a reader never meets half a page."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(text.encode("utf-8"))
