@@ -15,12 +15,17 @@ def test_file_takes_the_place_of_the_one_before(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def write_half(path, error):
+    with replacing(path) as file:
+        file.write(b"half")
+        raise error
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_file_is_as_it_was_after_an_error(tmp_path, error):
     path = tmp_path / "state"
     path.write_bytes(b"before")
-    with pytest.raises(error), replacing(path) as file:
-        file.write(b"half")
-        raise error
+    with pytest.raises(error):
+        write_half(path, error)
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
