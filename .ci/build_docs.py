@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import importlib
+import inspect
 import re
 import shutil
 from importlib.util import find_spec
@@ -50,7 +51,23 @@ def load_names() -> None:
         statlearn.__all__.remove("neural")
     for room in statlearn.__all__:
         module = importlib.import_module(f"statlearn.{room}")
-        vars(module).update({name: getattr(module, name) for name in module.__all__})
+        public = {name: getattr(module, name) for name in module.__all__}
+        vars(module).update(public)
+        classes = {value for value in public.values() if inspect.isclass(value)}
+        for each in classes:
+            private = [base for base in each.__mro__ if base not in classes]
+            adopt_methods(each, private)
+
+
+def adopt_methods(cls: type, bases: list[type]) -> None:
+    """Give a class the public methods of bases of ours that have no page."""
+    for base in bases:
+        if not base.__module__.startswith("statlearn."):
+            continue
+        for name, member in vars(base).items():
+            method = inspect.isroutine(member) or isinstance(member, property)
+            if method and not name.startswith("_") and name not in vars(cls):
+                setattr(cls, name, member)
 
 
 def link(address: str, text: str) -> str:

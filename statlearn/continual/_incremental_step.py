@@ -8,12 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.continual._aligning import align_weights
-from statlearn.continual._buffer import Rows
+from statlearn.continual._buffer import Rows, alike, joined
 from statlearn.continual._softmax_head import HeadProblem, distillation, logits_of
+from statlearn.continual.exemplar_memory import ExemplarMemory
 from statlearn.utils._losses import positions
 from statlearn.utils._validation import apply_class_weight
 
 Array = NDArray[np.float64]
+
+
+def with_exemplars(memory: ExemplarMemory, new: Rows) -> Rows:
+    """Return the rows in memory, followed by new ones."""
+    if not len(memory):
+        return new
+    X, y = memory.get()
+    old = Rows(X, y, memory.sample_weight_, np.full(len(y), -1))
+    return joined(*alike(old, new))
 
 
 def head_problem(

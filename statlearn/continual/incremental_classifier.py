@@ -9,24 +9,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, get_tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from statlearn.continual._aligning import ALIGN_BIAS
-from statlearn.continual._buffer import Rows, alike, joined
+from statlearn.continual._buffer import Rows
 from statlearn.continual._feature_map import features_of, fitted_map
+from statlearn.continual._fitted_incremental_classifier import (
+    FittedIncrementalClassifier,
+)
 from statlearn.continual._incremental_checks import (
     budget,
     require_known,
     require_same_labels,
 )
-from statlearn.continual._incremental_step import aligned_head, head_problem
+from statlearn.continual._incremental_step import (
+    aligned_head,
+    head_problem,
+    with_exemplars,
+)
 from statlearn.continual._softmax_head import HeadProblem, fit_head
-from statlearn.continual._step_scores import StepScores, step_scores
 from statlearn.continual.exemplar_memory import SELECTIONS, ExemplarMemory
 from statlearn.utils._callbacks import Watch
 from statlearn.utils._groups import group_codes
@@ -42,9 +45,11 @@ from statlearn.utils._validation import read_sample_weight
 from statlearn.utils._warn import warn
 
 Array = NDArray[np.float64]
+# Weights [W, b] to fitted attributes.
+State = Callable[[Array], dict[str, Any]]
 
 
-class IncrementalClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class IncrementalClassifier(CallbackSupportMixin, FittedIncrementalClassifier):
     r"""Learn new classes step by step, from their rows and a few rows of old classes.
 
     Each call of ``partial_fit`` may bring classes that nobody announced. The model, a
@@ -236,11 +241,7 @@ class IncrementalClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         self.tol = tol
         self.random_state = random_state
 
-    classes_: NDArray[Any]
-    coef_: NDArray[Any]
-    intercept_: NDArray[Any]
     gamma_: list[float]
-    step_classes_: list[NDArray[Any]]
     n_steps_: int
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -299,85 +300,6 @@ class IncrementalClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         first = not hasattr(self, "coef_")
         return self._learn(X, y, classes, sample_weight, first=first)
 
-    def decision_function(self, X: Any) -> NDArray[Any]:
-        """Return the logits of rows.
-
-        Parameters
-        ----------
-        X : array-like or sparse table of shape (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        logits : ndarray of shape (n_samples, n_classes)
-            One for each class; for two classes the second minus the first, of shape
-            (n_samples,).
-        """
-        logits = self._logits(X)
-        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
-
-    def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Return probabilities of the classes.
-
-        Parameters
-        ----------
-        X : array-like or sparse table of shape (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        return softmax(self._logits(X), axis=1)
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable classes.
-
-        Parameters
-        ----------
-        X : array-like or sparse table of shape (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            Of the classes so far.
-        """
-        best = self._logits(X).argmax(axis=1)
-        return self.classes_[best]
-
-    def score_steps(self, X: Any, y: Any) -> StepScores:
-        """Return the accuracy on the classes of each step.
-
-        Parameters
-        ----------
-        X : array-like or sparse table of shape (n_samples, n_features)
-            Rows held out, of classes that were learnt.
-        y : array-like of shape (n_samples,)
-            Their classes.
-
-        Returns
-        -------
-        scores : StepScores
-            By step, and on old, new and all classes; its ``summary()`` is a table.
-
-        Raises
-        ------
-        ValueError
-            If a label is unknown, or there is not one for each row.
-        """
-        check_is_fitted(self)
-        caller = f"{type(self).__name__}.score_steps"
-        place = require_known(y, self.classes_.tolist(), "classes_", caller)
-        taken = self._logits(X).argmax(axis=1)
-        if len(taken) != len(place):
-            raise ValueError(
-                f"The 'y' of {caller} must have a label for each of {len(taken)} rows "
-                f"of X. Got {len(place)}; pass rows and labels of the same data."
-            )
-        return step_scores(self.step_classes_, self.classes_, place, taken)
-
     # -- one step ---------------------------------------------------------------
 
     def _learn(
@@ -389,38 +311,22 @@ class IncrementalClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         known = np.unique(np.concatenate([before, new.y]))
         budget(self.memory_size, len(known), caller, "memory_size")
         fitted, memory = self._begin(new) if first else self._go_on()
-        rows = _with_exemplars(memory, new)
+        rows = with_exemplars(memory, new)
         phi = features_of(fitted, rows.X, caller)
         learnt = {
             "classes_": known,
             "backbone_": fitted,
             "n_steps_": 1 if first else self.n_steps_ + 1,
         }
-        problem = head_problem(
-            phi,
-            rows,
-            known,
-            before,
-            None if first else self._theta(),
-            copy=self.head_init == "copy",
-            temperature=self.temperature if self.distillation else None,
-            balance=self.balance_classes,
-            alpha=self.alpha,
-            fit_intercept=self.fit_intercept,
-            caller=caller,
-        )
-        watch, state = Watch(self, X, y), _state_of(phi.dtype, learnt)
+        state = _state_of(phi.dtype, learnt)
+        problem = self._problem(phi, rows, known, before)
+        watch = Watch(self, X, y)
         watch.begin(self.max_iter)
-
-        def tell(theta: Array) -> bool:
-            """Tell callbacks of an iteration; return whether to stop."""
-            watch.begin_block()
-            return watch.end_block(lambda: state(theta))
-
-        theta, gamma = self._fit_head(problem, tell), 1.0
+        theta, gamma = self._fit_head(problem, watch, state), 1.0
+        old = np.isin(known, before)
         if self.align:
             theta, gamma = aligned_head(
-                theta, np.isin(known, before), p=self.p, align_bias=self.align_bias
+                theta, old, p=self.p, align_bias=self.align_bias
             )
         memory.add(
             new.X,
@@ -428,11 +334,12 @@ class IncrementalClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
             None if fitted is None else phi[len(rows) - len(new) :],
             sample_weight=new.weight,
         )
+        # Stored at the end, so that a call that fails leaves the model as it was.
         self._memory = memory
         self.memory_X_, self.memory_y_ = memory.get()
         gammas, brought = ([], []) if first else (self.gamma_, self.step_classes_)
         self.gamma_ = [*gammas, gamma]
-        self.step_classes_ = [*brought, known[~np.isin(known, before)]]
+        self.step_classes_ = [*brought, known[~old]]
         self.__dict__ |= state(theta)
         watch.end()
         return self
@@ -469,8 +376,32 @@ class IncrementalClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         """Return the features, and a copy of the memory, of the step before."""
         return self.backbone_, deepcopy(self._memory).resize(self.memory_size)
 
-    def _fit_head(self, problem: HeadProblem, tell: Callable[[Array], bool]) -> Array:
+    def _problem(
+        self, phi: Any, rows: Rows, known: NDArray[Any], before: NDArray[Any]
+    ) -> HeadProblem:
+        """Return the head to fit to features `phi` of rows, by the parameters."""
+        return head_problem(
+            phi,
+            rows,
+            known,
+            before,
+            self._theta() if len(before) else None,
+            copy=self.head_init == "copy",
+            temperature=self.temperature if self.distillation else None,
+            balance=self.balance_classes,
+            alpha=self.alpha,
+            fit_intercept=self.fit_intercept,
+            caller=type(self).__name__,
+        )
+
+    def _fit_head(self, problem: HeadProblem, watch: Watch, state: State) -> Array:
         """Return the weights [W, b] of a step, not aligned yet."""
+
+        def tell(theta: Array) -> bool:
+            """Tell callbacks of an iteration; return whether to stop."""
+            watch.begin_block()
+            return watch.end_block(lambda: state(theta))
+
         theta, self.n_iter_, converged = fit_head(
             problem,
             non_negative=self.clip_weights,
@@ -487,44 +418,8 @@ class IncrementalClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator
             )
         return theta
 
-    def _theta(self) -> Array:
-        return np.column_stack([self.coef_, self.intercept_]).astype(np.float64)
 
-    def _logits(self, X: Any) -> NDArray[Any]:
-        """Return logits (n_samples, n_classes) in the type of the features."""
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, **self._table_kind())
-        phi = features_of(self.backbone_, X, type(self).__name__)
-        return phi @ self.coef_.T.astype(phi.dtype) + self.intercept_.astype(phi.dtype)
-
-    def _table_kind(self) -> dict[str, Any]:
-        tags = get_tags(self).input_tags
-        return {
-            "accept_sparse": "csr" if tags.sparse else False,
-            "dtype": [np.float64, np.float32],
-            "ensure_all_finite": "allow-nan" if tags.allow_nan else True,
-        }
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        if hasattr(self.backbone, "transform"):
-            inner = get_tags(self.backbone).input_tags
-            tags.input_tags.sparse = inner.sparse
-            tags.input_tags.allow_nan = inner.allow_nan
-        return tags
-
-
-def _with_exemplars(memory: ExemplarMemory, new: Rows) -> Rows:
-    """Return the rows in memory, followed by new ones."""
-    if not len(memory):
-        return new
-    X, y = memory.get()
-    old = Rows(X, y, memory.sample_weight_, np.full(len(y), -1))
-    return joined(*alike(old, new))
-
-
-def _state_of(dtype: Any, learnt: dict[str, Any]) -> Callable[[Array], dict[str, Any]]:
+def _state_of(dtype: Any, learnt: dict[str, Any]) -> State:
     """Return what gives fitted attributes of a model with weights [W, b]."""
 
     def state(theta: Array) -> dict[str, Any]:

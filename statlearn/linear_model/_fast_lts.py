@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from statlearn.linear_model._subsets import (
-    Best,
+from statlearn.linear_model._search_candidates import Best
+from statlearn.linear_model._search_rows import (
     Rows,
     check_mass,
     search_rows,
     smallest_mass,
-    starts,
 )
+from statlearn.linear_model._search_starts import starts
 from statlearn.utils._rng import as_generator
 
 Array = NDArray[np.float64]

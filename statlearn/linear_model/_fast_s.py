@@ -26,13 +26,9 @@ from statlearn.linear_model._m_scale import (
     row_scales,
     upper_quantiles,
 )
-from statlearn.linear_model._subsets import (
-    Best,
-    Rows,
-    check_mass,
-    search_rows,
-    starts,
-)
+from statlearn.linear_model._search_candidates import Best
+from statlearn.linear_model._search_rows import Rows, check_mass, search_rows
+from statlearn.linear_model._search_starts import starts
 from statlearn.utils._rng import as_generator
 
 Array = NDArray[np.float64]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
-from statlearn.exceptions import ExactFitWarning, StatlearnWarning
+from statlearn.exceptions import ExactFitWarning
 from statlearn.linear_model import _fit
 from statlearn.linear_model._design import (
     DependentColumnsError,
@@ -19,9 +19,9 @@ from statlearn.linear_model._design import (
 )
 from statlearn.linear_model._fitted import FittedLinearRegression
 from statlearn.linear_model._inference import covariance
+from statlearn.linear_model._parameters import read_init, read_penalty, read_weighting
 from statlearn.linear_model._start import Options
 from statlearn.utils._rng import as_generator
-from statlearn.utils._rules import kind_of
 from statlearn.utils._scale import ZERO, size_of
 from statlearn.utils._sklearn import (
     CallbackSupportMixin,
@@ -29,13 +29,10 @@ from statlearn.utils._sklearn import (
     StrOptions,
     fit_context,
 )
-from statlearn.utils._validation import as_numbers, read_sample_weight
+from statlearn.utils._validation import read_sample_weight
 from statlearn.utils._warn import warn
-from statlearn.weights import get_rule
 
 Array = NDArray[np.float64]
-
-PRESETS = ("lts", "mm", "s")
 
 
 class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
@@ -280,8 +277,9 @@ class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
             kept = base > 0.0
             base = base[kept]
         rows, response = (X, y) if kept.all() else (X[kept], y[kept])
-        weighting = self._resolve_weighting()
-        init = self._read_init()
+        weighting = read_weighting(self.weighting, self.solver, self.cov_type)
+        p = self.n_features_in_ + int(self.fit_intercept)
+        init = read_init(self.init, p, fit_intercept=self.fit_intercept)
         ctx = self._init_callback_context()
         ctx.call_on_fit_task_begin(estimator=self, X=X, y=y)
         options = Options(
@@ -293,7 +291,8 @@ class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
             n_starts=self.n_starts,
             generator=as_generator(self.random_state),
         )
-        design = self._design(rows, base, self._penalty(weighting))
+        alpha = read_penalty(self.alpha, weighting, caller)
+        design = self._design(rows, base, alpha)
         if self.solver == "sgd":
             descent = _fit.Descent(
                 self.batch_size, self.learning_rate, self.fit_intercept, self.alpha
@@ -310,83 +309,6 @@ class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
         return self
 
     # -- parts of fit --------------------------------------------------------------
-
-    def _resolve_weighting(self) -> Any:
-        """Return a preset's name or a rule, checked against the other options."""
-        weighting = self.weighting
-        if isinstance(weighting, str) and weighting.lower() in PRESETS:
-            weighting = weighting.lower()
-        else:
-            weighting = self._rule(weighting)
-        kind = kind_of(weighting)
-        if kind not in ("loss", "residual"):
-            raise ValueError(
-                "The 'weighting' of ReweightedLinearRegression must look at losses or "
-                f"residuals. Got {weighting!r}, which looks at a {kind}; pass its "
-                "weights as sample_weight instead."
-            )
-        if isinstance(weighting, str) and self.solver == "sgd":
-            raise ValueError(
-                "The solver 'sgd' needs a weighting rule. Got the preset "
-                f"{weighting!r}; use solver='auto', or a rule such as 'bisquare'."
-            )
-        if self.cov_type == "avar1" and weighting != "mm":
-            raise ValueError(
-                "The cov_type 'avar1' is that of weighting='mm'. Got weighting="
-                f"{self.weighting!r}; use 'H1' or 'sandwich'."
-            )
-        if self.cov_type == "H1" and not (
-            weighting == "lts" or _fit.is_residual_rule(weighting)
-        ):
-            raise ValueError(
-                "The cov_type 'H1' needs a rule on residuals. Got weighting="
-                f"{self.weighting!r}; use 'sandwich' or 'auto'."
-            )
-        return weighting
-
-    def _rule(self, weighting: Any) -> Any:
-        """Return a rule that an estimator can use, or say what is missing."""
-        try:
-            rule = get_rule(weighting)
-        except ValueError as error:
-            raise ValueError(
-                "The 'weighting' of ReweightedLinearRegression must be a preset, 'mm', "
-                f"'s' or 'lts', or a rule. Got {weighting!r}: {error}"
-            ) from error
-        if _fit.is_residual_rule(rule) and not hasattr(rule, "psi_prime"):
-            raise ValueError(
-                "The 'weighting' of ReweightedLinearRegression must have rho, psi and "
-                f"psi_prime if it looks at residuals. Got {rule!r}; pass one of the "
-                "rules of statlearn.weights without a chain."
-            )
-        return rule
-
-    def _read_init(self) -> Any:
-        """Return the name of a start, or checked coefficients (p,)."""
-        if isinstance(self.init, str):
-            return self.init
-        p = self.n_features_in_ + int(self.fit_intercept)
-        init = as_numbers(self.init)
-        if init.shape != (p,) or not np.isfinite(init).all():
-            raise ValueError(
-                f"The 'init' of ReweightedLinearRegression must hold {p} finite "
-                f"coefficients{', the intercept first' * bool(self.fit_intercept)}. "
-                f"Got shape {init.shape}, {np.sum(~np.isfinite(init))} of them not "
-                "finite; pass such an array, or 'ols', 's', 'lts', 'lad'."
-            )
-        return init
-
-    def _penalty(self, weighting: Any) -> float:
-        """Return the ridge penalty; presets have none, and say so."""
-        if not isinstance(weighting, str) or self.alpha == 0.0:
-            return float(self.alpha)
-        warn(
-            f"{type(self).__name__} expected alpha=0 with weighting={weighting!r}. Got "
-            f"alpha={self.alpha}, which is left aside, since its search takes no "
-            "penalty; use a rule such as 'bisquare' with init='s' instead.",
-            StatlearnWarning,
-        )
-        return 0.0
 
     def _design(self, X: Array, base: Array | None, alpha: float) -> Design:
         """Return the design of rows that count, or say why it has no unique fit."""
@@ -431,6 +353,17 @@ class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
         self.n_iter_ = fit.n_iter
         self.converged_ = bool(fit.converged)
         self.objective_path_ = np.array(fit.objectives)
+        self._warn_of(fit)
+        cov = covariance(design, fit, weighting, self.cov_type)
+        self.cov_ = None if cov is None else design.to_raw @ cov @ design.to_raw.T
+        self.bse_ = None
+        if self.cov_ is not None:
+            # avar1 is no sum of squares, and can be negative on a handful of rows.
+            variance = np.diagonal(self.cov_)
+            self.bse_ = np.sqrt(np.where(variance >= 0.0, variance, np.nan))
+
+    def _warn_of(self, fit: _fit.Fit) -> None:
+        """Warn of an exact fit, or of one that ended before it converged."""
         if fit.exact:
             warn(
                 f"{type(self).__name__} expected residuals with a positive scale. Got "
@@ -449,13 +382,6 @@ class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
                 f"{remedy}.",
                 ConvergenceWarning,
             )
-        cov = covariance(design, fit, weighting, self.cov_type)
-        self.cov_ = None if cov is None else design.to_raw @ cov @ design.to_raw.T
-        self.bse_ = None
-        if self.cov_ is not None:
-            # avar1 is no sum of squares, and can be negative on a handful of rows.
-            variance = np.diagonal(self.cov_)
-            self.bse_ = np.sqrt(np.where(variance >= 0.0, variance, np.nan))
 
     def _fitted_state(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key.endswith("_")}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.offline_rl._segmentation import (
+    Segments,
     offsets_of,
     rows_at,
     rows_of,
@@ -82,23 +83,28 @@ def from_arrays(
         autoreset_rows=autoreset_rows,
         caller=caller,
     )
+    return _cut(record, found)
+
+
+def _cut(record: Fields, found: Segments) -> Fields:
+    """Return the fields of the trajectories found in a record of n rows."""
     rows, offsets = rows_of(found.starts, found.lengths), offsets_of(found.lengths)
     last = offsets[1:] - 1
     fields = {
         name: rows_at(record[name], rows)
         for name in ("observations", "actions", "rewards")
     }
-    if next_observations is None:
+    if "next_observations" in record:
+        fields["next_observations"] = rows_at(record["next_observations"], rows)
+    else:
         fields["next_observations"] = _shifted(
             record["observations"], rows, last[found.without_next]
         )
-    else:
-        fields["next_observations"] = rows_at(record["next_observations"], rows)
     fields["terminations"] = rows_at(record["terminals"], rows)
-    if timeouts is None:
-        truncations = np.zeros(offsets[-1], bool)
-    else:
+    if "timeouts" in record:
         truncations = rows_at(record["timeouts"], rows)
+    else:
+        truncations = np.zeros(offsets[-1], bool)
     if not truncations[last[found.cut]].all():
         truncations = truncations.copy()
         truncations[last[found.cut]] = True

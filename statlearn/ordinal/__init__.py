@@ -9,7 +9,8 @@ from statlearn.utils._wald import WaldTable
 
 from ._brant import BrantTest
 from ._effects import MarginalEffects
-from ._plot import OrdinalPathDisplay, OrdinalProbabilityDisplay
+from ._path_plot import OrdinalPathDisplay
+from ._probability_plot import OrdinalProbabilityDisplay
 from ._proportionality import ProportionalityTest
 from .ordinal_regression import OrdinalRegression
 from .presto import PrestoClassifier

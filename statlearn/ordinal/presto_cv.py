@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -21,15 +17,11 @@ from statlearn.utils._sklearn import Interval, StrOptions, fit_context
 from statlearn.utils._warn import warn
 
 from ._base import TrainingData
+from ._held_out_scores import Score, fold_scores, make_score
 from ._path import descending_alphas, path_coefficients, run_path
 from ._presto_base import PrestoBase
-from .presto import PrestoClassifier
 
 Array = NDArray[np.float64]
-Scorer = Callable[[Any, Any, Any], float]
-
-# Probabilities are not scored below this, as in sklearn.metrics.log_loss.
-_LOG_FLOOR = float(np.log(np.finfo(np.float64).eps))
 
 
 class PrestoClassifierCV(PrestoBase):
@@ -238,7 +230,7 @@ class PrestoClassifierCV(PrestoBase):
         """
         data = self._read(X, y, sample_weight, reset=True)
         weighted = sample_weight is not None or self.class_weight is not None
-        score = _make_score(self.scoring, weighted=weighted)
+        score = make_score(self.scoring, weighted=weighted)
         problem = self._pose(data)
         alphas = descending_alphas(
             problem.alpha_max, self.alphas, self.n_alphas, self.eps
@@ -268,7 +260,7 @@ class PrestoClassifierCV(PrestoBase):
         """Return (train, test) positions among the rows of positive weight."""
         splitter = check_cv(self.cv, data.codes, classifier=True)
         with warnings.catch_warnings():
-            # Replaced by a warning that names the class, in `_announce_absent`.
+            # Replaced by a warning that names the class, in `_check_folds`.
             warnings.filterwarnings("ignore", "The least populated class")
             if isinstance(self.cv, Iterable) and not hasattr(self.cv, "split"):
                 folds = [
@@ -277,20 +269,19 @@ class PrestoClassifierCV(PrestoBase):
                 ]
             else:
                 folds = list(splitter.split(data.X, data.codes))
-        self._announce_absent(data, folds)
+        self._check_folds(data, folds)
         return folds
 
-    def _announce_absent(
-        self, data: TrainingData, folds: list[tuple[Any, Any]]
-    ) -> None:
-        everywhere = np.unique(data.codes)
-        absent: dict[int, int] = {}
+    def _check_folds(self, data: TrainingData, folds: list[tuple[Any, Any]]) -> None:
+        """Raise if a fold cannot be fitted or scored, and name classes it lacks."""
         if not folds or any(not len(test) for _, test in folds):
             raise ValueError(
                 f"The 'cv' parameter of PrestoClassifierCV must give folds with test "
                 f"rows of positive weight. Got {len(folds)} folds, or one without such "
                 f"rows; pass other folds or weights."
             )
+        everywhere = np.unique(data.codes)
+        absent: dict[int, int] = {}
         for train, _ in folds:
             present = np.unique(data.codes[train])
             if len(present) < 2:
@@ -318,7 +309,7 @@ class PrestoClassifierCV(PrestoBase):
         data: TrainingData,
         folds: list[tuple[Any, Any]],
         alphas: Array,
-        score: Scorer,
+        score: Score,
         root: Any,
     ) -> Array:
         """Return held-out scores (n_alphas, n_folds)."""
@@ -335,7 +326,7 @@ class PrestoClassifierCV(PrestoBase):
         # Without feature names: scorers hand it arrays.
         worker = self._as_classifier()
         columns = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fold_scores)(
+            delayed(fold_scores)(
                 worker, data.take(train), data.take(test), alphas, score, ctx
             )
             for (train, test), ctx in zip(folds, contexts, strict=True)
@@ -360,92 +351,3 @@ class PrestoClassifierCV(PrestoBase):
             floor = self.scores_mean_[best] - self.scores_se_[best]
             best = int(np.flatnonzero(self.scores_mean_ >= floor)[0])
         self.alpha_ = float(alphas[best])
-
-
-def _fold_scores(
-    worker: PrestoClassifier,
-    train: TrainingData,
-    test: TrainingData,
-    alphas: Array,
-    score: Any,
-    ctx: Any,
-) -> Array:
-    """Return the held-out score at each alpha of one fold."""
-    problem = worker._pose(train)
-    ctx.call_on_fit_task_begin(estimator=worker)
-    fits = run_path(worker, problem, alphas, ctx)
-    scores = np.empty(len(alphas))
-    for number, fit in enumerate(fits):
-        fitted = copy.copy(worker)
-        fitted._store_coefficients(problem, fit)
-        scores[number] = score(fitted, test)
-    ctx.call_on_fit_task_end(estimator=worker)
-    return scores
-
-
-class _LogLossScore:
-    """Minus the weighted mean log loss."""
-
-    def __call__(self, fitted: PrestoClassifier, test: TrainingData) -> float:
-        log_proba = fitted._log_proba_of(test.X)
-        own = log_proba[np.arange(len(test.codes)), test.codes]
-        return float(np.average(np.maximum(own, _LOG_FLOOR), weights=test.weight))
-
-
-class _BrierScore:
-    """Minus the weighted mean of squared distances to the indicator of the class."""
-
-    def __call__(self, fitted: PrestoClassifier, test: TrainingData) -> float:
-        error = np.exp(fitted._log_proba_of(test.X))
-        error[np.arange(len(test.codes)), test.codes] -= 1.0
-        return -float(np.average((error**2).sum(axis=1), weights=test.weight))
-
-
-class _UserScore:
-    """A scorer of scikit-learn or the user, called with the original labels."""
-
-    def __init__(self, scorer: Scorer, weighted: bool) -> None:
-        self.scorer = scorer
-        self.weighted = weighted
-
-    def __call__(self, fitted: PrestoClassifier, test: TrainingData) -> float:
-        labels = fitted.classes_[test.codes]
-        extra = {"sample_weight": test.weight} if self.weighted else {}
-        shown = _InLabelOrder(fitted) if _is_sklearn(self.scorer) else fitted
-        return float(self.scorer(shown, test.X, labels, **extra))
-
-
-class _InLabelOrder(ClassifierMixin, BaseEstimator):
-    """A fitted classifier with columns in the order that metrics expect.
-
-    Metrics of scikit-learn take the columns of probabilities to be in the sorted order
-    of the labels, which need not be the order of the classes.
-    """
-
-    def __init__(self, fitted: PrestoClassifier) -> None:
-        self.fitted = fitted
-        self.order_ = np.argsort(fitted.classes_)
-        self.classes_ = fitted.classes_[self.order_]
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        return self.fitted.predict(X)
-
-    def predict_proba(self, X: Any) -> Array:
-        return self.fitted.predict_proba(X)[:, self.order_]
-
-
-def _is_sklearn(scorer: Scorer) -> bool:
-    return hasattr(scorer, "set_score_request")
-
-
-def _make_score(scoring: str | Scorer, *, weighted: bool) -> Any:
-    if scoring == "neg_log_loss":
-        return _LogLossScore()
-    if scoring == "neg_brier":
-        return _BrierScore()
-    if isinstance(scoring, str):
-        return _UserScore(get_scorer(scoring), weighted)
-    accepts = _is_sklearn(scoring) or (
-        "sample_weight" in inspect.signature(scoring).parameters
-    )
-    return _UserScore(scoring, weighted and accepts)

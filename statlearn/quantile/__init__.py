@@ -6,16 +6,17 @@ Any quantile models in, one grid of quantiles out that does not cross and is cal
 from __future__ import annotations
 
 from statlearn.quantile._averaging import linear_pool, vincentize
+from statlearn.quantile._calibration_plot import QuantileCalibrationDisplay
 from statlearn.quantile._calibrations import GridCalibration, IntervalCalibration
 from statlearn.quantile._conformal import calibrate_grid, calibrate_interval
 from statlearn.quantile._gate import LinearGate
 from statlearn.quantile._grid import interpolate_quantiles
+from statlearn.quantile._interval_plot import IntervalDisplay
 from statlearn.quantile._monotone import (
     isotonic_quantiles,
     minmax_quantiles,
     sort_quantiles,
 )
-from statlearn.quantile._plot import IntervalDisplay, QuantileCalibrationDisplay
 from statlearn.quantile._quantile_weights import (
     QuantileWeights,
     fit_quantile_weights,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
@@ -12,6 +13,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import column_or_1d, get_tags
 
 from statlearn.utils._delegate import model_inside, weight_keyword
+from statlearn.utils._levels import read_levels
 
 Array = NDArray[np.float64]
 
@@ -75,6 +77,18 @@ def require_quantiles(estimator: Any, name: str | None = None) -> None:
     )
 
 
+def levels_for(estimator: Any, levels: Any, caller: str) -> Array:
+    """Return levels given, or those of a fitted estimator."""
+    model, _ = model_inside(estimator, None, "levels_")
+    known = getattr(model, "levels_", None) if levels is None else levels
+    if known is None:
+        raise TypeError(
+            f"The 'estimator' of {caller} must be fitted and have levels_. Got "
+            f"{type(estimator).__name__} without; pass levels=[...]."
+        )
+    return read_levels(known, caller)
+
+
 def predict_grid(
     estimator: Any, X: Any, levels: Array, name: str | None = None
 ) -> Array:
@@ -109,6 +123,12 @@ def predict_grid(
     else:
         found = model.predict(rows, quantiles=levels.tolist())
     return _read_grid(found, len(levels), name or type(estimator).__name__)
+
+
+def predict_stack(named: Iterable[tuple[str, Any]], X: Any, levels: Array) -> Array:
+    """Return what fitted models, each with a name for messages, predict (n, m, q)."""
+    grids = [predict_grid(model, X, levels, name) for name, model in named]
+    return np.stack(grids, axis=1)
 
 
 def fit_base(

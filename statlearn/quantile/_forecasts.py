@@ -1,4 +1,4 @@
-"""What an aggregator is given: named models, or forecasts that came from elsewhere."""
+"""Forecasts that are given to an aggregator in the place of models and rows."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import indexable
 
-from statlearn.exceptions import StatlearnWarning
-from statlearn.utils._delegate import model_inside
-from statlearn.utils._levels import SAME_LEVEL, find_level, read_levels
 from statlearn.utils._validation import as_numbers
-from statlearn.utils._warn import warn
-
-from ._base_models import require_quantiles
 
 Array = NDArray[np.float64]
 
@@ -31,100 +26,6 @@ class Forecasts:
 
     P: Array
     X: Any = None
-
-
-def read_models(estimators: Any, levels: Array, caller: str) -> list[tuple[str, Any]]:
-    """Return pairs of a name and an estimator that gives quantiles.
-
-    Parameters
-    ----------
-    estimators : list of (name, estimator), or of estimators
-        The latter are named by their class, and numbered if it comes again.
-    levels : ndarray of shape (q,)
-        What the models are asked for.
-    caller : str
-
-    Returns
-    -------
-    models : list of (str, estimator)
-
-    Raises
-    ------
-    TypeError
-        If an entry is no estimator, or gives no quantiles.
-    ValueError
-        If there are none, two have the same name, or one has levels of its own that do
-        not reach as far.
-
-    Warns
-    -----
-    StatlearnWarning
-        If a model would be interpolated between its own levels.
-    """
-    models = name_models(estimators, caller)
-    for name, model in models:
-        require_quantiles(model, name)
-        _compare_levels(model, levels, name, caller)
-    return models
-
-
-def name_models(estimators: Any, caller: str) -> list[tuple[str, Any]]:
-    """Return pairs of a name and an estimator, as :func:`read_models` reads them."""
-    what = (
-        f"The 'estimators' of {caller} must be a list of (name, estimator) with one or "
-        f"more entries and different names."
-    )
-    if estimators is None or not len(estimators):
-        raise ValueError(
-            f"{what} Got {estimators!r}; pass quantile models, or call "
-            f"fit_predictions(P, y) for forecasts that are there already."
-        )
-    models = [_as_pair(entry, what) for entry in estimators]
-    names = [name for name, _ in models]
-    for position, name in enumerate(names):
-        if isinstance(estimators[position], tuple):
-            if names.count(name) > 1 or not name or "__" in name:
-                raise ValueError(
-                    f"{what} Got {names!r}; give each model a name of its own, without "
-                    f"two underscores in a row."
-                )
-        elif names.count(name) > 1:
-            number = names[: position + 1].count(name)
-            models[position] = (f"{name}-{number}", models[position][1])
-    return models
-
-
-def _compare_levels(model: Any, levels: Array, name: str, caller: str) -> None:
-    """Raise if a model's own levels do not reach, warn if they are not the same."""
-    inside, _ = model_inside(model, None, "predict_quantiles")
-    own = getattr(inside, "levels", None)
-    if own is None:
-        return
-    known = read_levels(own, type(inside).__name__)
-    if levels[0] < known[0] - SAME_LEVEL or levels[-1] > known[-1] + SAME_LEVEL:
-        raise ValueError(
-            f"The model {name!r} must have levels as far as those of {caller}, from "
-            f"{levels[0]:g} to {levels[-1]:g}. Got levels from {known[0]:g} to "
-            f"{known[-1]:g}; give both the same levels."
-        )
-    missing = [level for level in levels if find_level(known, level) is None]
-    if missing:
-        warn(
-            f"{caller} expected the model {name!r} to have its {len(levels)} levels. "
-            f"Got {len(missing)} that it has not, such as {missing[0]:g}, and will lie "
-            f"on a line between its own; give both the same levels.",
-            StatlearnWarning,
-        )
-
-
-def _as_pair(entry: Any, what: str) -> tuple[str, Any]:
-    if isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], str):
-        name, model = entry
-    else:
-        name, model = type(entry).__name__.lower(), entry
-    if isinstance(model, type) or not hasattr(model, "fit"):
-        raise TypeError(f"{what} Got {entry!r}; pass an instance with fit and predict.")
-    return name, model
 
 
 def read_forecasts(
@@ -171,3 +72,71 @@ def read_forecasts(
             f"{more}; drop or fill these predictions."
         )
     return found
+
+
+def read_fit_forecasts(
+    P: Any, y: Any, X: Any, levels: Array, local: Any, caller: str
+) -> Forecasts:
+    """Return forecasts to learn weights from, with features if these are `local`.
+
+    Parameters
+    ----------
+    P : array-like of shape (n, m, q)
+    y : array-like of shape (n,)
+    X : array-like of shape (n, n_features) or None
+    levels : ndarray of shape (q,)
+    local : None, str or object
+        As the aggregator has it.
+    caller : str
+
+    Returns
+    -------
+    given : Forecasts
+
+    Raises
+    ------
+    ValueError
+        For another shape, missing forecasts, or features that are needed.
+    """
+    P = read_forecasts(P, levels, caller)
+    if local is not None and X is None:
+        raise ValueError(
+            f"The 'X' of {caller}.fit_predictions must hold features for weights "
+            f"that depend on them. Got None with local={local!r}; pass X, or "
+            f"local=None."
+        )
+    if np.ndim(y) and len(P) != len(y):
+        raise ValueError(
+            f"The 'P' of {caller}.fit_predictions must have shape (n, m, q) with n "
+            f"rows as y. Got shape {P.shape} for {len(y)} targets; put "
+            f"rows first, as np.stack(grids, axis=1) does."
+        )
+    if local is None:
+        return Forecasts(P)
+    features, _ = indexable(X, P)
+    return Forecasts(P, features)
+
+
+def read_new_forecasts(
+    X: Any, levels: Array, n_models: int, local: Any, caller: str
+) -> Forecasts:
+    """Return forecasts to combine, which came in the place of X or as they are.
+
+    Parameters
+    ----------
+    X : Forecasts, or array-like of shape (n, m, q)
+    levels : ndarray of shape (q,)
+    n_models : int
+        The number m of the fit.
+    local : None, str or object
+        As the aggregator has it.
+    caller : str
+    """
+    given = X if isinstance(X, Forecasts) else Forecasts(X)
+    P = read_forecasts(given.P, levels, caller, n_models)
+    if local is not None and given.X is None:
+        raise ValueError(
+            f"The 'X' of {caller}.combine must hold features for weights that "
+            f"depend on them. Got None with local={local!r}; pass X."
+        )
+    return Forecasts(P, given.X)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import indexable
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
 from statlearn.metrics import pinball_loss
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (
-    BaseComposition,
     CallbackSupportMixin,
     HasMethods,
     Interval,
@@ -23,14 +21,19 @@ from statlearn.utils._sklearn import (
     fit_context,
 )
 
-from ._base_models import predict_grid
+from ._base_models import predict_stack
 from ._calibrated_grid import CalibratedGridRegressor
 from ._calibration_split import split_rows
 from ._combiner import Recipe, read_recipe
 from ._ensemble import Ensemble, Evidence, cross_fit_models, evidence_of_forecasts
 from ._fit_rows import FitRows, read_fit_rows
-from ._forecasts import Forecasts, name_models, read_forecasts, read_models
+from ._forecasts import (
+    Forecasts,
+    read_fit_forecasts,
+    read_new_forecasts,
+)
 from ._gate import read_features
+from ._named_models import HoldsNamedModels, read_models
 
 Array = NDArray[np.float64]
 
@@ -38,7 +41,7 @@ _LEVELS = tuple((np.arange(1, 20) / 20).tolist())
 
 
 class QuantileAggregator(
-    CallbackSupportMixin, CalibratedGridRegressor, BaseComposition
+    CallbackSupportMixin, CalibratedGridRegressor, HoldsNamedModels
 ):
     r"""Combine quantile models by learnt weights, in order and calibrated.
 
@@ -259,51 +262,6 @@ class QuantileAggregator(
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, those of the models by their names.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to look into the models.
-
-        Returns
-        -------
-        params : dict
-            Parameters by name.
-        """
-        return self._get_params("estimators", deep=deep)
-
-    def set_params(self, **params: Any) -> QuantileAggregator:
-        """Set parameters, those of a model as ``name__parameter``.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters by name; the name of a model replaces it.
-
-        Returns
-        -------
-        self : QuantileAggregator
-            This estimator.
-        """
-        return self._set_params("estimators", **params)
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Return what this estimator and the models ask of metadata.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            Requests of `fit`; weights are handed on to models that ask for them.
-        """
-        router = MetadataRouter(owner=self).add_self_request(self)
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        caller, models = type(self).__name__, self.estimators
-        for name, model in name_models(models, caller) if models else ():
-            router.add(**{name: model}, method_mapping=mapping)
-        return router
-
     def __sklearn_tags__(self) -> Any:
         """Return tags; sparse rows are for the models to take."""
         tags = super().__sklearn_tags__()
@@ -396,26 +354,10 @@ class QuantileAggregator(
                 f"The 'estimators' of {caller} must be None for given forecasts. Got "
                 f"{len(self.estimators)} models; call fit(X, y) to fit them."
             )
-        P = read_forecasts(P, recipe.levels, caller)
-        if recipe.local is not None and X is None:
-            raise ValueError(
-                f"The 'X' of {caller}.fit_predictions must hold features for weights "
-                f"that depend on them. Got None with local={self.local!r}; pass X, or "
-                f"local=None."
-            )
-        if np.ndim(y) and len(P) != len(y):
-            raise ValueError(
-                f"The 'P' of {caller}.fit_predictions must have shape (n, m, q) with n "
-                f"rows as y. Got shape {P.shape} for {len(y)} targets; put "
-                f"rows first, as np.stack(grids, axis=1) does."
-            )
-        rows = read_fit_rows(P, y, sample_weight, groups, caller)
-        names = [(f"model_{number}", None) for number in range(P.shape[1])]
-        features = None
-        if recipe.local is not None:
-            features, _ = indexable(X, P)
-        rows = FitRows(Forecasts(P, features), rows.y, rows.weight, rows.groups)
-        return self._fit(rows, recipe, names)
+        given = read_fit_forecasts(P, y, X, recipe.levels, self.local, caller)
+        rows = read_fit_rows(given.P, y, sample_weight, groups, caller)
+        names = [(f"model_{number}", None) for number in range(given.P.shape[1])]
+        return self._fit(replace(rows, X=given), recipe, names)
 
     def _fit(
         self, rows: FitRows, recipe: Recipe, models: list[tuple[str, Any]]
@@ -580,20 +522,10 @@ class QuantileAggregator(
 
     def _stack(self, X: Any, models: list[Any]) -> Array:
         """Return what models predict (n, m, q)."""
-        grids = [
-            predict_grid(model, X, self.levels_, name)
-            for name, model in zip(self.estimator_names_, models, strict=True)
-        ]
-        return np.stack(grids, axis=1)
+        named = zip(self.estimator_names_, models, strict=True)
+        return predict_stack(named, X, self.levels_)
 
     def _read_given(self, X: Any) -> Forecasts:
         """Return forecasts that came in the place of X."""
-        given = X if isinstance(X, Forecasts) else Forecasts(X)
-        caller, m = type(self).__name__, len(self.estimator_names_)
-        P = read_forecasts(given.P, self.levels_, caller, m)
-        if self.local is not None and given.X is None:
-            raise ValueError(
-                f"The 'X' of {caller}.combine must hold features for weights that "
-                f"depend on them. Got None with local={self.local!r}; pass X."
-            )
-        return Forecasts(P, given.X)
+        m, caller = len(self.estimator_names_), type(self).__name__
+        return read_new_forecasts(X, self.levels_, m, self.local, caller)

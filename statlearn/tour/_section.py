@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -121,6 +121,13 @@ def left_out(package: str, extra: str) -> SectionResult:
         f'pip install "statlearn[{extra}]" brings it.'
     )
     return SectionResult(data="", measured=measured, peer="")
+
+
+def say_claims(claims: Mapping[str, bool]) -> str:
+    """Return how many claims hold, and which do not."""
+    failed = [claim for claim, holds in claims.items() if not holds]
+    count = f"{len(claims) - len(failed)} of {len(claims)} claims hold"
+    return f"{count}; not: {', '.join(failed)}." if failed else f"{count}."
 
 
 @dataclass(frozen=True, slots=True)

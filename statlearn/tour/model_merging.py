@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from statlearn.tour._section import Figure, Progress, Section, SectionResult, Table
+from statlearn.tour._section import (
+    Figure,
+    Progress,
+    Section,
+    SectionResult,
+    Table,
+    say_claims,
+)
 
 if TYPE_CHECKING:
     from statlearn.tour._merging_study import FloatArray, Study
@@ -36,7 +43,7 @@ def run(progress: Progress, *, n_seeds: int = 2) -> SectionResult:
         ),
         measured=" ".join(
             (
-                _say_claims(found),
+                say_claims(found.claims()),
                 _say_merging(found),
                 _say_matching(found),
                 _say_patch(found),
@@ -57,13 +64,6 @@ def run(progress: Progress, *, n_seeds: int = 2) -> SectionResult:
 
 def _percent(values: FloatArray) -> str:
     return f"{100.0 * values.mean():.1f} %"
-
-
-def _say_claims(found: Study) -> str:
-    claims = found.claims()
-    failed = [claim for claim, holds in claims.items() if not holds]
-    count = f"{len(claims) - len(failed)} of {len(claims)} claims hold"
-    return f"{count}; not: {', '.join(failed)}." if failed else f"{count}."
 
 
 def _say_merging(found: Study) -> str:

@@ -12,6 +12,7 @@ from statlearn.tour._section import (
     SectionResult,
     Table,
     left_out,
+    say_claims,
 )
 
 if TYPE_CHECKING:
@@ -38,25 +39,19 @@ def run(progress: Progress, *, n_seeds: int = 3) -> SectionResult:
     from statlearn.tour import _adamp_study as study
 
     found = study.learn(progress, n_seeds)
+    claims = found.claims()
     return SectionResult(
         data=(
             "A quotient of quadratic forms in five dimensions; handwritten digits "
             f"(1797 images), a perceptron with {study.NORMALISED}, {n_seeds} splits"
         ),
-        measured=f"{_say_claims(found)} {_say_growth(found)} {_say_accuracy(found)}",
+        measured=f"{say_claims(claims)} {_say_growth(found)} {_say_accuracy(found)}",
         peer="PyTorch: SGD with momentum, AdamW, at the same learning rates",
-        supported=all(found.claims().values()),
+        supported=all(claims.values()),
         figures=_figures(found),
         tables=(_digits(found), _quotient(found), _views(found)),
         notes=_notes(found),
     )
-
-
-def _say_claims(found: Study) -> str:
-    claims = found.claims()
-    failed = [claim for claim, holds in claims.items() if not holds]
-    count = f"{len(claims) - len(failed)} of {len(claims)} claims hold"
-    return f"{count}; not: {', '.join(failed)}." if failed else f"{count}."
 
 
 def _say_growth(found: Study) -> str:

@@ -80,11 +80,6 @@ def rank_above(share: float) -> int:
     return math.ceil(share - SAME_LEVEL)
 
 
-def rank_below(share: float) -> int:
-    """Return the largest integer that is not above a number, up to rounding."""
-    return math.floor(share + SAME_LEVEL)
-
-
 def _shorten(levels: Array) -> str:
     shown = [f"{level:g}" for level in levels[:6]]
     return "[" + ", ".join(shown) + (", ...]" if len(levels) > 6 else "]")

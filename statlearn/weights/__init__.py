@@ -17,6 +17,16 @@ from statlearn.weights._diagnostics import (
     weight_entropy,
     weight_summary,
 )
+from statlearn.weights._distributionally_robust import (
+    Chi2Ball,
+    CVaR,
+    KLBall,
+    chi2_ball_weights,
+    cvar_weights,
+    kl_ball_weights,
+)
+from statlearn.weights._exponential_tilt import KLTilt, kl_tilt_weights, tilted_loss
+from statlearn.weights._focal import Focal, focal_weights
 from statlearn.weights._groups import (
     EffectiveNumber,
     InverseFrequency,
@@ -63,22 +73,9 @@ from statlearn.weights._residual_functions import (
     talwar_weights,
     welsch_weights,
 )
-from statlearn.weights._robust import (
-    Chi2Ball,
-    CVaR,
-    KLBall,
-    KLTilt,
-    chi2_ball_weights,
-    cvar_weights,
-    kl_ball_weights,
-    kl_tilt_weights,
-    tilted_loss,
-)
 from statlearn.weights._selection import (
-    Focal,
     SelfPaced,
     Trimmed,
-    focal_weights,
     self_paced_weights,
     trimmed_weights,
 )

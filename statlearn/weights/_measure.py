@@ -95,11 +95,6 @@ def uniform_density(values: Array, base: Array | None) -> Array:
     return np.ones(len(values))
 
 
-def mean_under(values: Array, base: Array | None) -> float:
-    """Return the mean under the base measure."""
-    return float(values.mean() if base is None else base @ values / base.sum())
-
-
 def limit_on(rows: NDArray[np.bool_], caller: str, cause: str, remedy: str) -> Array:
     """Return the density that a rule tends to when it leaves nothing, and say so."""
     warn(

@@ -1,9 +1,10 @@
 """Densities that put weight where the loss is large, as far as a budget allows.
 
-Arrays in, densities against the base measure out; the public functions are in
-`_robust.py` and `_selection.py`. Balls are solved on the losses divided by their range
-and counted from the largest one, s in [-1, 0]: so the shift and the unit of a loss do
-not matter, and differences among the largest losses keep their digits.
+Arrays in, densities against the base measure out; the rules that call them are in
+`_distributionally_robust.py`, `_exponential_tilt.py` and `_selection.py`. Balls are
+solved on the losses divided by their range and counted from the largest one, s in
+[-1, 0]: so the shift and the unit of a loss do not matter, and differences among the
+largest losses keep their digits.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from scipy import integrate, stats
 from statsmodels.datasets import stackloss
 
 from high_breakdown import LINE_X, LINE_Y, basis, contaminated
-from statlearn.linear_model import _subsets
+from statlearn.linear_model import _search_rows
 from statlearn.linear_model._fast_lts import consistency, fast_lts
 
 
@@ -135,7 +135,7 @@ def test_same_seed_gives_the_same_numbers():
 def test_search_on_a_sample_of_rows_gets_as_low_as_that_on_all(monkeypatch):
     X, y = contaminated(6000, 4, 0.3)
     sampled = fit_raw(X, y)[1]
-    monkeypatch.setattr(_subsets, "_MANY_ROWS", 10_000)
+    monkeypatch.setattr(_search_rows, "_MANY_ROWS", 10_000)
     whole = fit_raw(X, y, n_starts=50, n_best=5)[1]
     # Single rows at the boundary make many minima; they differ in the sixth digit.
     assert sampled.objective <= whole.objective * (1.0 + 1e-4)

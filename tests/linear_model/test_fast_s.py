@@ -11,7 +11,7 @@ from statsmodels.datasets import stackloss
 from statsmodels.robust.resistant_linear_model import RLMDetSMM
 
 from high_breakdown import LINE_X, LINE_Y, basis, contaminated, elemental_fits
-from statlearn.linear_model import _subsets
+from statlearn.linear_model import _search_rows
 from statlearn.linear_model._fast_s import fast_s
 from statlearn.linear_model._m_scale import m_scale
 
@@ -146,7 +146,7 @@ def test_fit_follows_changes_of_units_and_of_the_hyperplane(factor, seed):
 def test_search_on_a_sample_ends_where_that_on_all_rows_does(monkeypatch):
     X, y = contaminated(6000, 6, 0.3, kind="leverage")
     sampled = fit_raw(X, y)[1]
-    monkeypatch.setattr(_subsets, "_MANY_ROWS", 10_000)
+    monkeypatch.setattr(_search_rows, "_MANY_ROWS", 10_000)
     whole = fit_raw(X, y, n_starts=100)[1]
     assert sampled.scale == pytest.approx(whole.scale, rel=1e-9)
     np.testing.assert_allclose(sampled.coef, whole.coef, atol=1e-7)
@@ -155,7 +155,7 @@ def test_search_on_a_sample_ends_where_that_on_all_rows_does(monkeypatch):
 def test_products_formed_in_parts_give_the_same_fit(monkeypatch):
     X, y = contaminated(500, 4, 0.3)
     expected = fit_raw(X, y)[1]
-    monkeypatch.setattr(_subsets, "_PRODUCTS_BYTES", 8 * 14 * 70)
+    monkeypatch.setattr(_search_rows, "_PRODUCTS_BYTES", 8 * 14 * 70)
     found = fit_raw(X, y)[1]
     assert found.scale == pytest.approx(expected.scale, rel=1e-10)
     np.testing.assert_allclose(found.coef, expected.coef, atol=1e-8)

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from statlearn.tour import Table
+from statlearn.tour._section import say_claims
 
 
 def test_a_section_is_frozen(make_section):
@@ -33,3 +34,9 @@ def test_an_unknown_status_is_refused(make_section):
 def test_a_ragged_table_is_refused():
     with pytest.raises(ValueError, match=r"'rows'.*2 cells.*Got rows of \[3\] cells"):
         Table("Ragged", ("a", "b"), (("1", "2"), ("1", "2", "3")))
+
+
+def test_claims_that_do_not_hold_are_named():
+    assert say_claims({"a": True, "b": True}) == "2 of 2 claims hold."
+    told = say_claims({"a": True, "b": False, "c": False})
+    assert told == "1 of 3 claims hold; not: b, c."

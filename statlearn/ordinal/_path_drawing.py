@@ -1,4 +1,4 @@
-"""How the displays draw. matplotlib is loaded by the time this is called."""
+"""How paths of slopes are drawn. matplotlib is loaded by the time this is called."""
 
 from __future__ import annotations
 
@@ -233,54 +233,3 @@ def explain_styles(
         )
     else:
         panels[0].legend(entries, labels, edgecolor="none", fontsize="small")
-
-
-# -- probabilities ----------------------------------------------------------------
-
-
-def ordered_colors(count: int) -> list[Any]:
-    """Return colours of ordered classes, from light (low) to dark (high)."""
-    import matplotlib
-
-    return list(matplotlib.colormaps["viridis_r"](np.linspace(0.1, 1.0, count)))
-
-
-def draw_areas(
-    ax: Any, values: Array, proba: Array, colors: list[Any], options: dict[str, Any]
-) -> list[Any]:
-    """Stack areas from the lowest class to the highest."""
-    style = {"colors": colors, "edgecolor": "white", "linewidth": 0.4, **options}
-    areas = ax.stackplot(values, proba.T, **style)
-    ax.set(xlim=(values[0], values[-1]), ylim=(0.0, 1.0))
-    return list(areas)
-
-
-def draw_lines(
-    ax: Any, values: Array, proba: Array, colors: list[Any], options: dict[str, Any]
-) -> list[Any]:
-    """Draw one line a class; limits stay automatic, so that a log axis can follow."""
-    lines = []
-    for color, column in zip(colors, proba.T, strict=True):
-        lines += ax.plot(
-            values, column, **{"color": color, "linewidth": 2.0, **options}
-        )
-    ax.margins(x=0.0)
-    return lines
-
-
-PROBABILITY_KINDS = {"area": draw_areas, "line": draw_lines}
-
-
-def list_classes(
-    ax: Any, artists: list[Any], classes: NDArray[Any], heading: str
-) -> None:
-    """Add a legend at the right with the highest class on top, as areas are stacked."""
-    names = [str(label) for label in np.asarray(classes).tolist()]
-    ax.legend(
-        artists[::-1],
-        names[::-1],
-        title=heading,
-        loc="center left",
-        bbox_to_anchor=(1.0, 0.5),
-        frameon=False,
-    )

@@ -1,7 +1,7 @@
-"""Pictures of a path of penalties and of class probabilities.
+"""A picture of slopes along a path of penalties.
 
-Both displays hold plain arrays and load matplotlib only to draw. How lines, labels and
-legends are laid out is in `_drawing`.
+The display holds plain arrays and loads matplotlib only to draw. How lines, labels and
+legends are laid out is in `_path_drawing`.
 """
 
 from __future__ import annotations
@@ -11,21 +11,19 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from statlearn.utils._axes import axes_for
 from statlearn.utils._optional import require
 
-from . import _drawing as drawing
+from . import _path_drawing as drawing
 from ._fusion import boundary_names
-from ._profile import Profile, feature_position
+from ._profile import feature_position
 from .presto_cv import PrestoClassifierCV
 from .presto_path import OrdinalPath
 
 Array = NDArray[np.float64]
 
-_UNFITTED = "{} expected a fitted %(name)s. Got one without coefficients; call fit."
 # More colours than this cannot be told apart.
 _MAX_NAMED = 10
 
@@ -181,7 +179,9 @@ class OrdinalPathDisplay:
                 f"PrestoClassifierCV or call presto_path."
             )
         check_is_fitted(
-            estimator, msg=_UNFITTED.format("OrdinalPathDisplay.from_estimator")
+            estimator,
+            msg="OrdinalPathDisplay.from_estimator expected a fitted %(name)s. Got one "
+            "without coefficients; call fit.",
         )
         return cls(
             alphas=estimator.alphas_,
@@ -294,242 +294,6 @@ class OrdinalPathDisplay:
                 f"path with more of them."
             )
         return positive
-
-
-class OrdinalProbabilityDisplay:
-    """Class probabilities along one feature, all others held.
-
-    The areas of a stacked picture are the classes from low (bottom) to high (top). A
-    rare class is thin there: draw lines instead, and set a logarithmic axis with
-    ``display.ax_.set_yscale("log")``. Create the display with `from_estimator` or
-    `from_predictions`, then call `plot`.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_values,)
-        Values of the feature, ascending.
-    proba : ndarray of shape (n_values, n_classes)
-        Probabilities at these values.
-    classes : ndarray of shape (n_classes,)
-        Classes from low to high.
-    feature_name : str
-        Name of the feature.
-
-    Attributes
-    ----------
-    ax_ : Axes
-        Where `plot` drew.
-    figure_ : Figure
-        The figure.
-    artists_ : list of PolyCollection or Line2D, length n_classes
-        Area or line of each class.
-
-    See Also
-    --------
-    OrdinalPathDisplay : Slopes along a path of penalties.
-    sklearn.inspection.PartialDependenceDisplay : Averages over the other features.
-
-    Examples
-    --------
-    >>> from statlearn.datasets import load_marriage_rating
-    >>> from statlearn.ordinal import OrdinalProbabilityDisplay, PrestoClassifier
-    >>> survey = load_marriage_rating()
-    >>> model = PrestoClassifier(alpha=0.001, categories=survey.categories)
-    >>> model = model.fit(survey.data, survey.target)
-    >>> display = OrdinalProbabilityDisplay.from_estimator(
-    ...     model, survey.data, feature=3
-    ... )
-    >>> display.values
-    array([1., 2., 3., 4.])
-    >>> len(display.plot().artists_)
-    5
-    """
-
-    ax_: Any
-    figure_: Any
-    artists_: list[Any]
-
-    def __init__(
-        self,
-        *,
-        values: Array,
-        proba: Array,
-        classes: NDArray[Any],
-        feature_name: str,
-    ) -> None:
-        self.values = values
-        self.proba = proba
-        self.classes = classes
-        self.feature_name = feature_name
-
-    @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        *,
-        feature: str | int,
-        grid_resolution: int = 100,
-        at: str | ArrayLike = "median",
-    ) -> OrdinalProbabilityDisplay:
-        """Predict along one feature with the others held.
-
-        Parameters
-        ----------
-        estimator : classifier
-            Fitted, with `classes_` and `predict_proba`; a pipeline is fine.
-        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Rows that give the range of the feature and the medians of the others.
-        feature : str or int
-            Name or position of a numeric column.
-        grid_resolution : int, default=100
-            Number of values between the smallest and the largest one in X. A feature
-            with fewer different values is shown at these.
-        at : "median" or array-like of shape (n_features,), default="median"
-            Where to hold the others: at the median of their column (the most frequent
-            value, if it is not numeric), or at a row.
-
-        Returns
-        -------
-        display : OrdinalProbabilityDisplay
-            Not drawn yet.
-
-        Raises
-        ------
-        TypeError
-            If the estimator has no `predict_proba`, or the feature is not numeric.
-        ValueError
-            For an unknown or constant feature, or a row of the wrong length.
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-        """
-        caller = "OrdinalProbabilityDisplay.from_estimator"
-        check_is_fitted(estimator, msg=_UNFITTED.format(caller))
-        if not hasattr(estimator, "predict_proba"):
-            raise TypeError(
-                f"The 'estimator' parameter of {caller} must be a classifier with "
-                f"predict_proba. Got {type(estimator).__name__}; use one that "
-                f"estimates probabilities."
-            )
-        profile = Profile.along(
-            X, feature, getattr(estimator, "feature_names_in_", None), caller
-        )
-        values = profile.grid(grid_resolution)
-        return cls(
-            values=values,
-            proba=estimator.predict_proba(profile.rows(values, at)),
-            classes=estimator.classes_,
-            feature_name=profile.name,
-        )
-
-    @classmethod
-    def from_predictions(
-        cls,
-        values: ArrayLike,
-        proba: ArrayLike,
-        classes: ArrayLike,
-        feature_name: str = "feature",
-    ) -> OrdinalProbabilityDisplay:
-        """Take probabilities that were predicted elsewhere.
-
-        Parameters
-        ----------
-        values : array-like of shape (n_values,)
-            Values of the feature, in any order.
-        proba : array-like of shape (n_values, n_classes)
-            Probabilities at these values.
-        classes : array-like of shape (n_classes,)
-            Classes from low to high.
-        feature_name : str, default="feature"
-            Name of the feature.
-
-        Returns
-        -------
-        display : OrdinalProbabilityDisplay
-            Not drawn yet.
-
-        Raises
-        ------
-        ValueError
-            If shapes disagree, or a row is not a distribution.
-
-        Examples
-        --------
-        >>> from statlearn.ordinal import OrdinalProbabilityDisplay
-        >>> display = OrdinalProbabilityDisplay.from_predictions(
-        ...     [2.0, 1.0], [[0.7, 0.3], [0.9, 0.1]], ["no", "yes"], "dose"
-        ... )
-        >>> display.values
-        array([1., 2.])
-        """
-        x = np.asarray(values, dtype=np.float64)
-        p = np.asarray(proba, dtype=np.float64)
-        labels = np.asarray(classes)
-        caller = "OrdinalProbabilityDisplay.from_predictions"
-        if x.ndim != 1 or p.shape != (len(x), len(labels)):
-            raise ValueError(
-                f"The 'proba' parameter of {caller} must have a row for each of the "
-                f"values and a column for each of the {len(labels)} classes. Got "
-                f"shape {p.shape} for values of shape {x.shape}; pass the output of "
-                f"predict_proba at these values."
-            )
-        if not ((p >= 0.0).all() and np.allclose(p.sum(axis=1), 1.0)):
-            raise ValueError(
-                f"The 'proba' parameter of {caller} must hold a distribution in every "
-                f"row. Got entries from {p.min():.3g} and sums from "
-                f"{p.sum(axis=1).min():.3g} to {p.sum(axis=1).max():.3g}; normalise "
-                f"the rows."
-            )
-        order = np.argsort(x, kind="stable")
-        return cls(
-            values=x[order], proba=p[order], classes=labels, feature_name=feature_name
-        )
-
-    def plot(
-        self,
-        ax: Any = None,
-        *,
-        kind: str = "area",
-        name: str | None = None,
-        **kwargs: Any,
-    ) -> OrdinalProbabilityDisplay:
-        """Draw the probabilities.
-
-        Parameters
-        ----------
-        ax : Axes, default=None
-            Where to draw; by default a new figure.
-        kind : {"area", "line"}, default="area"
-            Stacked areas, or one line a class.
-        name : str, default=None
-            Heading of the legend, by default "Class".
-        **kwargs : dict
-            Passed to :meth:`matplotlib.axes.Axes.stackplot`, or to
-            :meth:`matplotlib.axes.Axes.plot` for each class.
-
-        Returns
-        -------
-        self : OrdinalProbabilityDisplay
-            With `ax_`, `figure_` and `artists_`.
-
-        Raises
-        ------
-        ValueError
-            For an unknown kind, or more than one Axes.
-        """
-        if kind not in drawing.PROBABILITY_KINDS:
-            raise ValueError(
-                f"The 'kind' parameter of OrdinalProbabilityDisplay.plot must be "
-                f"'area' or 'line'. Got {kind!r}; pass one of the two."
-            )
-        self.ax_ = axes_for(ax, "OrdinalProbabilityDisplay.plot")
-        self.figure_ = self.ax_.figure
-        colors = drawing.ordered_colors(len(self.classes))
-        draw = drawing.PROBABILITY_KINDS[kind]
-        self.artists_ = draw(self.ax_, self.values, self.proba, colors, kwargs)
-        self.ax_.set(xlabel=self.feature_name, ylabel="Probability")
-        drawing.list_classes(self.ax_, self.artists_, self.classes, name or "Class")
-        return self
 
 
 def _names(given: Sequence[str] | None, own: NDArray[np.str_]) -> list[str]:

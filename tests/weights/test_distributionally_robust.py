@@ -1,4 +1,4 @@
-"""Tilted and worst-case weights against known answers and a general convex solver."""
+"""Worst-case weights against known answers and a general convex solver."""
 
 from __future__ import annotations
 
@@ -9,23 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.optimize import brentq
-from scipy.special import logsumexp, rel_entr
+from scipy.special import rel_entr
 
 from statlearn.weights import (
     Chi2Ball,
     CVaR,
     KLBall,
-    KLTilt,
     chi2_ball_weights,
     cvar_weights,
     kl_ball_weights,
-    kl_tilt_weights,
-    tilted_loss,
 )
+from worst_case import FIVE, measure, sample, shares, worst_case
 
-FIVE = np.arange(1.0, 6.0)
-TIGHT = 1e-10
 # name: (function, a parameter, one that reaches the limit on five distinct losses)
 BALLS = {
     "kl": (kl_ball_weights, 0.3, 2.0),
@@ -33,52 +28,10 @@ BALLS = {
     "cvar": (cvar_weights, 0.6, 0.9),
 }
 each_ball = pytest.mark.parametrize("name", BALLS)
-each_function = pytest.mark.parametrize(
-    "function", [kl_tilt_weights, *(ball[0] for ball in BALLS.values())]
-)
-
-
-def shares(weights):
-    return weights / weights.sum()
-
-
-def measure(n, seed=None):
-    """Base weights and their shares."""
-    if seed is None:
-        return None, np.full(n, 1.0 / n)
-    base = np.random.default_rng(seed).gamma(2.0, size=n)
-    return base, base / base.sum()
-
-
-def sample(seed, n=25):
-    return np.random.default_rng(seed).exponential(2.0, size=n) ** 1.5
-
-
-def worst_case(losses, p, restrict=None, price=None):
-    """Return shares and value of max q @ losses by a general solver."""
-    d = cp.Variable(len(losses), nonneg=True)  # q / p
-    gain = (p * losses) @ d if price is None else (p * losses) @ d - price(d)
-    limits = [] if restrict is None else [restrict(d)]
-    problem = cp.Problem(cp.Maximize(gain), [p @ d == 1.0, *limits])
-    problem.solve(
-        solver=cp.CLARABEL, tol_gap_abs=TIGHT, tol_gap_rel=TIGHT, tol_feas=TIGHT
-    )
-    assert problem.status == cp.OPTIMAL
-    return p * d.value, problem.value
+each_function = pytest.mark.parametrize("function", [f for f, *_ in BALLS.values()])
 
 
 # ------------------------------------------------------------------ known answers
-def test_tilt_of_five_losses():
-    expected = [0.0116562310, 0.0316849208, 0.0861285444, 0.2341216573, 0.6364086466]
-    assert_allclose(kl_tilt_weights(FIVE, 1.0) / 5, expected, atol=1e-10)
-    assert_allclose(tilted_loss(FIVE, 1.0), 3.8424764835, atol=1e-10)
-
-
-def test_negative_tilt_of_five_losses():
-    expected = [0.4286555288, 0.2599927207, 0.1576935564, 0.0956459768, 0.0580122174]
-    assert_allclose(kl_tilt_weights(FIVE, -2.0) / 5, expected, atol=1e-10)
-
-
 def test_kl_ball_of_five_losses():
     weights = kl_ball_weights(FIVE, 0.1)
     expected = [0.0936640438, 0.1298959595, 0.1801434106, 0.2498280047, 0.3464685815]
@@ -98,31 +51,10 @@ def test_tail_of_five_losses():
     assert_allclose(np.average(FIVE, weights=weights), 4.2, rtol=1e-15)
 
 
-@pytest.mark.parametrize(
-    ("temperature", "location"), [(20.0, 4.4537714330), (-20.0, 1.1409472942)]
-)
-def test_tilted_location_is_the_mean_under_its_own_weights(temperature, location):
-    y = np.array([0.0, 1.0, 10.0])
-
-    def excess(m):
-        weights = kl_tilt_weights(0.5 * (y - m) ** 2, temperature)
-        return np.average(y, weights=weights) - m
-
-    assert_allclose(brentq(excess, 0.0, 5.0, xtol=1e-13), location, atol=1e-9)
-
-
 # ------------------------------------------------------------- a general solver
 @pytest.mark.parametrize("base_seed", [None, 5])
 @pytest.mark.parametrize("seed", range(3))
 class TestAgainstSolver:
-    def test_tilt_solves_the_penalised_problem(self, seed, base_seed):
-        losses = sample(seed)
-        base, p = measure(len(losses), base_seed)
-        q, value = worst_case(losses, p, price=lambda d: 3.0 * (p @ cp.kl_div(d, 1.0)))
-        weights = kl_tilt_weights(losses, 3.0, base_weight=base)
-        assert_allclose(shares(weights), q, atol=1e-6)
-        assert_allclose(tilted_loss(losses, 3.0, base_weight=base), value, rtol=1e-8)
-
     @pytest.mark.parametrize("rho", [0.01, 0.2, 0.6])
     def test_kl_ball(self, seed, base_seed, rho):
         losses = sample(seed)
@@ -254,12 +186,6 @@ def test_zero_gives_base_weights(name):
     assert_allclose(function(FIVE, 0.0, base_weight=base), base, rtol=1e-15)
 
 
-def test_infinite_temperature_gives_base_weights_and_their_mean():
-    assert_array_equal(kl_tilt_weights(FIVE, np.inf), np.ones(5))
-    assert_array_equal(kl_tilt_weights(FIVE, -np.inf), np.ones(5))
-    assert_allclose(tilted_loss(FIVE, np.inf, base_weight=[0, 1, 0, 0, 1]), 3.5)
-
-
 @pytest.mark.parametrize("rho", [1e-14, 1e-20, 1e-40])
 def test_tiny_radius_moves_weights_by_its_root(rho):
     rate = np.sqrt(2.0 * rho / FIVE.var())
@@ -295,18 +221,6 @@ def test_unit_and_origin_of_losses_do_not_matter(name, scale, shift):
     losses = np.array([1.0, 2.0, 2.0, 7.0, 11.0])
     moved = function(scale * (losses + shift), parameter)
     assert_allclose(moved, function(losses, parameter), rtol=1e-12)
-
-
-@pytest.mark.parametrize("shift", [-1e6, 3.0, 1e9])
-def test_tilt_does_not_depend_on_the_origin(shift):
-    losses = np.array([0.0, 0.5, 2.0])  # exact in binary after the shift
-    for r in (1e-3, 1.0, -0.3):
-        assert_array_equal(
-            kl_tilt_weights(losses + shift, r), kl_tilt_weights(losses, r)
-        )
-        assert_allclose(
-            tilted_loss(losses + shift, r), tilted_loss(losses, r) + shift, rtol=1e-15
-        )
 
 
 @each_function
@@ -351,34 +265,6 @@ def test_whole_number_of_rows_leaves_no_dust_on_the_next(base):
     assert_array_equal(weights, [0.0] * 9 + [10.0])
 
 
-@pytest.mark.parametrize("temperature", [1e-3, 0.1, 30.0, 1e8, 1e15, -0.1, -1e10])
-def test_tilted_loss_keeps_its_digits_at_every_temperature(temperature):
-    losses, p = sample(4), measure(25, 2)[1]
-    mean = p @ losses
-    variance = p @ (losses - mean) ** 2
-    if abs(temperature) > 1e6:
-        expected = mean + variance / (2.0 * temperature)
-    else:
-        expected = temperature * logsumexp(losses / temperature, b=p)
-    found = tilted_loss(losses, temperature, base_weight=p)
-    assert_allclose(found, expected, rtol=1e-12)
-
-
-def test_derivative_of_the_tilted_loss_is_the_weights():
-    losses, base = sample(2), measure(25, 7)[0]
-    weights = shares(kl_tilt_weights(losses, 2.0, base_weight=base))
-    h = 1e-5
-    slopes = [
-        (
-            tilted_loss(losses + h * e, 2.0, base_weight=base)
-            - tilted_loss(losses - h * e, 2.0, base_weight=base)
-        )
-        / (2 * h)
-        for e in np.eye(25)
-    ]
-    assert_allclose(slopes, weights, atol=1e-9)
-
-
 # ----------------------------------------------------------------------- properties
 finite = st.floats(-1e6, 1e6)
 batches = arrays(np.float64, st.integers(2, 12), elements=finite)
@@ -407,13 +293,6 @@ def test_larger_balls_have_worse_cases(name, losses, data):
     assert means[0] <= means[1] + 1e-9 * np.abs(losses).max()
 
 
-@given(losses=batches, r=st.floats(1e-3, 1e6), sign=st.sampled_from([-1, 1]))
-def test_tilted_loss_lies_between_mean_and_extreme(losses, r, sign):
-    value = sign * tilted_loss(losses, sign * r)
-    slack = 1e-12 * np.abs(losses).max() + 1e-300
-    assert (sign * losses).mean() - slack <= value <= (sign * losses).max() + slack
-
-
 @given(
     losses=arrays(np.float64, 6, elements=st.sampled_from([0.0, 1.0, 1.5, 4.0])),
     counts=arrays(np.int64, 6, elements=st.integers(1, 3)),
@@ -429,8 +308,6 @@ def test_tail_of_counts_is_that_of_repeated_rows(losses, counts, alpha):
 @pytest.mark.parametrize(
     ("rule", "function", "parameter"),
     [
-        (KLTilt(2.0), kl_tilt_weights, 2.0),
-        (KLTilt(-2.0), kl_tilt_weights, -2.0),
         (KLBall(0.3), kl_ball_weights, 0.3),
         (Chi2Ball(0.3), chi2_ball_weights, 0.3),
         (CVaR(0.3), cvar_weights, 0.3),
@@ -447,21 +324,7 @@ def test_rule_gives_the_numbers_of_its_function(rule, function, parameter):
     assert_array_equal(rule(FIVE, step=3), function(FIVE, parameter))
 
 
-def test_temperature_may_be_a_schedule():
-    rule = KLTilt(lambda step: 10.0 / (1 + step))
-    assert_array_equal(rule(FIVE, step=4), kl_tilt_weights(FIVE, 2.0))
-    with pytest.raises(ValueError, match="'step' of KLTilt must be a number"):
-        rule(FIVE)
-
-
 # --------------------------------------------------------------------------- errors
-@pytest.mark.parametrize("temperature", [0.0, -0.0, np.nan])
-@pytest.mark.parametrize("function", [kl_tilt_weights, tilted_loss])
-def test_temperature_of_zero_is_refused(function, temperature):
-    with pytest.raises(ValueError, match=r"'temperature' of .* other than zero. Got"):
-        function(FIVE, temperature)
-
-
 @pytest.mark.parametrize("rho", [-0.1, -np.inf, np.nan])
 @pytest.mark.parametrize("function", [kl_ball_weights, chi2_ball_weights])
 def test_negative_radius_is_refused(function, rho):
@@ -475,7 +338,7 @@ def test_alpha_outside_the_unit_interval_is_refused(alpha):
         cvar_weights(FIVE, alpha)
 
 
-@pytest.mark.parametrize("function", [tilted_loss, kl_tilt_weights, kl_ball_weights])
+@pytest.mark.parametrize("function", [kl_ball_weights, cvar_weights])
 @pytest.mark.parametrize(
     ("losses", "message"),
     [
@@ -487,8 +350,3 @@ def test_alpha_outside_the_unit_interval_is_refused(alpha):
 def test_bad_losses_are_refused_by_name(function, losses, message):
     with pytest.raises(ValueError, match=f"'losses' of {function.__name__} {message}"):
         function(losses)
-
-
-def test_tilted_loss_refuses_bad_base_weights():
-    with pytest.raises(ValueError, match="'base_weight' of tilted_loss"):
-        tilted_loss(FIVE, 1.0, base_weight=[1.0, -1.0, 1.0, 1.0, 1.0])
