@@ -170,11 +170,11 @@ def _reattach(tensor: Selected, folded: _Folded) -> None:
         tensor.parameter.copy_(folded.stored)
     for weight_map in folded.maps:
         # What is stored is known; a right inverse would round, clip or refuse it.
-        vars(weight_map)["right_inverse"] = _as_it_is
+        weight_map.__dict__["right_inverse"] = _as_it_is
         try:
             attach_one(tensor, weight_map)
         finally:
-            del vars(weight_map)["right_inverse"]
+            del weight_map.__dict__["right_inverse"]
     for weight_map, base in zip(folded.maps, bases, strict=True):
         weight_map._base = base
 

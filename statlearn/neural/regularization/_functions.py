@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import signature
+from inspect import Signature
 from math import inf, isfinite, pi, sqrt
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -164,8 +164,33 @@ def _forward(v: Tensor, a: Tensor, b: Tensor, squash: Squash) -> Tensor:
     return squash.value(v, b).mul_(a)
 
 
-# PyTorch asks for it in every call; finding it anew takes longer than a small weight.
-_forward.__signature__ = signature(_forward)  # type: ignore[attr-defined]
+class _InOrder(Signature):
+    """Signature of a function whose arguments always come in their order.
+
+    PyTorch binds the arguments of each call of a Function to names, which takes longer
+    than the map of a small weight; ours are all given, and by position.
+    """
+
+    def bind(self, *args: Any) -> Any:  # type: ignore[override]
+        """Return the arguments as they came."""
+        return _Bound(args)
+
+
+class _Bound(NamedTuple):
+    """What PyTorch reads of bound arguments."""
+
+    args: tuple[Any, ...]
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """Return no named arguments."""
+        return {}
+
+    def apply_defaults(self) -> None:
+        """Leave all as it is: nothing has a default."""
+
+
+_forward.__signature__ = _InOrder()  # type: ignore[attr-defined]
 
 
 class _Compand(Function):
@@ -200,7 +225,8 @@ def squash_tensor(v: Tensor, a: Tensor, b: Tensor, squash: Squash) -> Tensor:
     """Return a psi(v / b) for a floating point tensor and a, b without axes."""
     kind = v.dtype
     v = widened(v)
-    a, b = a.to(v), b.to(v)
+    if a.dtype is not v.dtype or a.device != v.device:
+        a, b = a.to(v), b.to(v)
     if squash.slope is None:
         w = a * squash.value(v, b)
     else:
