@@ -68,8 +68,8 @@ ESTIMATORS = [
     DomainBalanced(SGDClassifier(random_state=0), random_state=0),
     DomainBalanced(SGDRegressor(random_state=0), random_state=0),
     DomainBalanced(LogisticRegression(), strategy="scalarization"),
-    ContinualLearner(SGDClassifier(random_state=0), random_state=0),
-    ContinualLearner(SGDRegressor(random_state=0), random_state=0),
+    ContinualLearner(SGDClassifier(random_state=0), n_steps=100, random_state=0),
+    ContinualLearner(SGDRegressor(random_state=0), n_steps=100, random_state=0),
     SignaturePatchedClassifier(
         SGDClassifier(random_state=0), n_epochs=2, random_state=0
     ),

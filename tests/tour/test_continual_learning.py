@@ -111,6 +111,7 @@ def outcome():
     return run_section(section, SilentProgress())
 
 
+@pytest.mark.slow
 def test_the_section_runs_from_data_to_drawings(outcome):
     assert outcome.error == ""
     assert outcome.caught == ()
@@ -118,6 +119,7 @@ def test_the_section_runs_from_data_to_drawings(outcome):
     assert [len(table.rows) for table in outcome.result.tables] == [6, 2]
 
 
+@pytest.mark.slow
 def test_a_little_replay_keeps_most_of_the_digits(outcome):
     assert outcome.result.supported
     for row in outcome.result.tables[1].rows:
@@ -125,6 +127,7 @@ def test_a_little_replay_keeps_most_of_the_digits(outcome):
         assert min(kept) > 50.0
 
 
+@pytest.mark.slow
 def test_what_replay_costs_is_told(outcome):
     assert "loss of the new task" in outcome.result.measured
     assert any("replay costs no steps" in note for note in outcome.result.notes)

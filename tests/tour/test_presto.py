@@ -85,6 +85,7 @@ def test_two_programs_agree_on_proportional_odds(survey):
     np.testing.assert_allclose(survey.agreement.ours, survey.agreement.peers, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_section_runs_from_data_to_drawings():
     def run(progress):
         return presto.run(progress, n_simulations=2, n_splits=2, n_train=800)

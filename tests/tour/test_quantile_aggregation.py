@@ -181,6 +181,7 @@ def outcome():
     return run_section(section, SilentProgress())
 
 
+@pytest.mark.slow
 def test_the_section_runs_from_data_to_drawings(outcome):
     assert outcome.error == ""
     assert outcome.caught == ()
@@ -191,6 +192,7 @@ def test_the_section_runs_from_data_to_drawings(outcome):
     assert len(race.rows) == 2
 
 
+@pytest.mark.slow
 def test_what_speaks_against_the_claim_is_told_beside_it(outcome):
     for words in ("hindsight", "plain average", "best out of fold", "honest"):
         assert words in outcome.result.measured
