@@ -296,9 +296,25 @@ def weight_and_groups(batch: Any) -> tuple[Tensor | None, Any]:
     return None, None
 
 
+def _is_texts(part: Any) -> bool:
+    return isinstance(part, list) and all(isinstance(text, str) for text in part)
+
+
+def with_arrays(batch: Any) -> Any:
+    """Return a batch whose weights and groups can be cut by rows, as its tensors."""
+    if not isinstance(batch, dict):
+        return batch
+    changed = {
+        name: to_labels(batch[name])
+        for name in ("sample_weight", "groups")
+        if isinstance(batch.get(name), (list, tuple))
+    }
+    return {**batch, **changed} if changed else batch
+
+
 def mapped(batch: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a batch of the same make with each of its tensors and arrays changed."""
-    if isinstance(batch, (Tensor, np.ndarray)):
+    """Return a batch of the same make, with tensors, arrays, lists of texts changed."""
+    if isinstance(batch, (Tensor, np.ndarray)) or _is_texts(batch):
         return change(batch)
     if isinstance(batch, Batch):
         weight, groups = batch.sample_weight, batch.groups
@@ -328,11 +344,12 @@ def moved(batch: Any, device: torch.device) -> Any:
 
 
 def n_rows(batch: Any) -> int:
-    """Return the rows of the first tensor in a batch."""
+    """Return the rows of the first tensor in a batch that has any axis."""
     seen: list[int] = []
 
     def count(part: Any) -> Any:
-        seen.append(len(part) if part.ndim else 0)
+        if not isinstance(part, list) and part.ndim:
+            seen.append(len(part))
         return part
 
     mapped(batch, count)
@@ -342,8 +359,16 @@ def n_rows(batch: Any) -> int:
 def rows_of(batch: Any, rows: Any) -> Any:
     """Return some rows of a batch: a slice, or a mask on the CPU."""
     n = n_rows(batch)
+    if isinstance(rows, Tensor) and len(rows) != n:
+        raise ValueError(
+            f"A batch of TrainingLoop must have one sample weight for each row. Got "
+            f"{len(rows)} weights for {n} rows; pass weights of the same rows."
+        )
+    on_cpu = rows if isinstance(rows, slice) else rows.numpy()
 
     def take(part: Any) -> Any:
+        if isinstance(part, list):  # one text a row, as loaders give them
+            return list(np.asarray(part, object)[on_cpu]) if len(part) == n else part
         if part.ndim == 0:
             return part
         if len(part) != n:
@@ -352,9 +377,8 @@ def rows_of(batch: Any, rows: Any) -> Any:
                 f"to be divided by rows. Got {n} and {len(part)} rows; give every "
                 f"tensor one row a sample, or pass sharded=True and weights above zero."
             )
-        if isinstance(rows, slice):
-            return part[rows]
-        is_tensor = isinstance(part, Tensor)
-        return part[rows.to(part.device) if is_tensor else rows.numpy()]
+        if isinstance(rows, Tensor) and isinstance(part, Tensor):
+            return part[rows.to(part.device)]
+        return part[on_cpu]
 
     return mapped(batch, take)

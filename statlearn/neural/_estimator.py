@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +15,6 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import validate_data
-from torch import nn
 
 from statlearn.neural._fit_rows import FitRows, Table
 from statlearn.neural._fitted_module import DTYPES, FittedModule, Live
@@ -34,6 +35,9 @@ from statlearn.utils._sklearn import (
 )
 from statlearn.utils._validation import is_integer, read_sample_weight
 from statlearn.weights import get_rule
+
+# What is learnt beside the attributes with an underscore at their end.
+_KNOWN = ("_dtype", "_is_flat", "_live", "_order", "_past", "_seed")
 
 _SCHEDULES = {"cosine": Cosine, "linear": Linear}
 
@@ -145,14 +149,25 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
             of another fit.
         FloatingPointError
             If the loss stops being finite.
+
+        Notes
+        -----
+        After an error the estimator knows what it knew before.
         """
+        with _unchanged_on_error(self):
+            self._fit(X, y, sample_weight)
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Train, and store what was learnt."""
         warm = self.warm_start and hasattr(self, "state_")
         self._check_parameters()
-        rows = self._read(X, y, sample_weight, first=not warm)
+        rows = self._read(X, y, sample_weight, self.dtype, first=not warm)
         start, split, self._order = _seeds(self.random_state)
         if not warm:
             self._seed = start
-        network = Network(self._loaded() if warm else self._new_module())
+        begin = self._loaded if warm else self._new_module
+        network = Network(begin(self.dtype), self.dtype)
         train, held = self._split(rows, split)
         trainer = self._trainer(network, self._order, checkpoint=self.checkpoint)
         watch = Watch(self, X, y)
@@ -168,7 +183,7 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
             """Score the network and tell callbacks; return whether to stop."""
             watch.begin_block()
             stale = monitor.end_epoch(network.module)
-            told = watch.end_block(lambda: self._learnt(network.module))
+            told = watch.end_block(lambda: self._learnt(network))
             return stale or told
 
         network.beside = monitor
@@ -182,7 +197,6 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
         if self.checkpoint is not None:
             # It is of an interrupted fit; the next fit is to begin anew.
             Path(self.checkpoint).unlink(missing_ok=True)
-        return self
 
     # -- one call of partial_fit --------------------------------------------------
 
@@ -198,19 +212,25 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
             )
         if first:
             self._seed, _, self._order = _seeds(self.random_state)
-            trainer = self._trainer(Network(self._new_module()), self._order)
+            network = Network(self._new_module(self.dtype), self.dtype)
+            trainer = self._trainer(network, self._order)
         elif (live := self._fresh_live()) is not None and live.trainer is not None:
             trainer = live.trainer
         else:
             trainer = self._taken_up()
-        trainer.run(rows, trainer.loop.epoch_ + 1, bool)
+        try:
+            trainer.run(rows, trainer.loop.epoch_ + 1, bool)
+        except BaseException:
+            # The network is on its way; the state is that of the last call.
+            self._live = self._past = None
+            raise
         self._keep(trainer, [])
 
     def _taken_up(self) -> Trainer:
         """Return a trainer with the weights, optimizer and place of the last call."""
-        network, past = Network(self._loaded()), self._get_past()
+        network = Network(self._loaded(self._dtype), self._dtype)
         trainer = self._trainer(network, self._order)
-        if past is not None:
+        if (past := self._get_past()) is not None:
             state = to_torch(past) | {"model": network.state_dict()}
             trainer.loop.load_state_dict(state)
         return trainer
@@ -235,11 +255,18 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
             )
 
     def _read(
-        self, X: Any, y: Any, sample_weight: Any, *, first: bool, classes: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        dtype: str,
+        *,
+        first: bool,
+        classes: Any = None,
     ) -> FitRows:
         """Return the rows that have weight, targets as the loss takes them."""
         X, y = validate_data(
-            self, X, y, reset=first, **self._table_kind(), **self._target_kind()
+            self, X, y, reset=first, **self._table_kind(dtype), **self._target_kind()
         )
         weight = None
         if sample_weight is not None:
@@ -302,7 +329,7 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
 
     def _keep(self, trainer: Trainer, scores: list[float]) -> None:
         """Store what a trainer has come to."""
-        self.__dict__ |= self._learnt(trainer.network.module)
+        self.__dict__ |= self._learnt(trainer.network)
         history = trainer.history()
         if scores:
             history["validation_score"] = scores
@@ -315,9 +342,9 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
             self._past = self._get_past()
             self._live = Live(self.state_, trainer.network)
 
-    def _learnt(self, module: nn.Module) -> dict[str, Any]:
-        """Return what an estimator knows that has stopped with this module."""
-        return {"state_": arrays_of(module)}
+    def _learnt(self, network: Network) -> dict[str, Any]:
+        """Return what an estimator knows that has stopped with this network."""
+        return {"state_": arrays_of(network.module), "_dtype": network.dtype}
 
     def _held_score(self, network: Network, held: FitRows) -> float:
         """Return the score of a network on held-out rows."""
@@ -339,6 +366,27 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
     def _score_of(self, outputs: NDArray[Any], held: FitRows) -> float:
         """Return the score of outputs for rows."""
         raise NotImplementedError
+
+
+@contextmanager
+def _unchanged_on_error(estimator: NeuralEstimator) -> Iterator[None]:
+    """Let an estimator know what it knew before, if something fails."""
+    before = _knowledge(estimator)
+    try:
+        yield
+    except BaseException:
+        for name in _knowledge(estimator):
+            delattr(estimator, name)
+        estimator.__dict__ |= before
+        raise
+
+
+def _knowledge(estimator: NeuralEstimator) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in vars(estimator).items()
+        if name.endswith("_") or name in _KNOWN
+    }
 
 
 def _seeds(random_state: Any) -> tuple[int, int, int]:

@@ -58,6 +58,9 @@ class FittedModule(BaseEstimator):
 
     # Seed of the first weights: bits below a map that the state does not hold.
     _seed: int
+    # Type that `state_` was trained in; the parameter may be another by now.
+    _dtype: str
+    _live: Live | None
 
     def __sklearn_is_fitted__(self) -> bool:
         # Facts of the rows are there before training, which may fail.
@@ -77,7 +80,7 @@ class FittedModule(BaseEstimator):
         statlearn.neural.fold : Turns weights with a map into plain ones.
         """
         check_is_fitted(self)
-        return self._loaded().eval()
+        return self._loaded(self._dtype).eval()
 
     def save_state(self, path: Any) -> None:
         """Write the fitted state to a safetensors file.
@@ -154,7 +157,7 @@ class FittedModule(BaseEstimator):
                 f"{type(self).__name__} has written. Got {str(path)!r} "
                 f"({type(error).__name__}: {error}); save the state again."
             ) from error
-        found.state_ = state
+        found.state_, found._dtype = state, self.dtype
         found._ready()
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__ |= {
@@ -170,7 +173,7 @@ class FittedModule(BaseEstimator):
         """Return outputs (n_samples, n_outputs); float32 for rows of that type only."""
         check_is_fitted(self)
         kind = np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
-        X = validate_data(self, X, reset=False, **self._table_kind())
+        X = validate_data(self, X, reset=False, **self._table_kind(self._dtype))
         return self._of_table(self._ready(), Table(X)).astype(kind, copy=False)
 
     def _of_table(self, network: Network, table: Table) -> NDArray[Any]:
@@ -181,22 +184,22 @@ class FittedModule(BaseEstimator):
 
     # -- the module and what is kept of it ----------------------------------------
 
-    def _new_module(self) -> nn.Module:
-        """Return the module at its start."""
+    def _new_module(self, dtype: str) -> nn.Module:
+        """Return the module at its start, in a type."""
         return make_module(
             self.module,
             self.n_features_in_,
             self.n_outputs_,
             hidden_layer_sizes=self.hidden_layer_sizes,
             weight_map=self.weight_map,
-            dtype=DTYPES[self.dtype],
+            dtype=DTYPES[dtype],
             seed=self._seed,
             caller=type(self).__name__,
         )
 
-    def _loaded(self) -> nn.Module:
-        """Return a new module with the fitted weights."""
-        module = self._new_module()
+    def _loaded(self, dtype: str) -> nn.Module:
+        """Return a new module with the fitted weights, in a type."""
+        module = self._new_module(dtype)
         load_arrays(module, self.state_, type(self).__name__)
         return module
 
@@ -209,7 +212,8 @@ class FittedModule(BaseEstimator):
         """Return the network to predict with; made, if it is not there."""
         live = self._fresh_live()
         if live is None:
-            network = Network(self._loaded()).to(self.device or "cpu").eval()
+            network = Network(self._loaded(self._dtype), self._dtype)
+            network = network.to(self.device or "cpu").eval()
             self._past = self._get_past()
             live = self._live = Live(self.state_, network)
         return live.network
@@ -231,8 +235,8 @@ class FittedModule(BaseEstimator):
             del state["_live"]
         return state
 
-    def _table_kind(self) -> dict[str, Any]:
-        return {"accept_sparse": "csr", "dtype": np.dtype(self.dtype)}
+    def _table_kind(self, dtype: str) -> dict[str, Any]:
+        return {"accept_sparse": "csr", "dtype": np.dtype(dtype)}
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -11,7 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from statlearn.neural._batches import Batches, moved, weight_and_groups
-from statlearn.neural._loss_reweighter import checked_losses, weighted_sum
+from statlearn.neural._loss_reweighter import (
+    checked_losses,
+    counted_rows,
+    weighted_sum,
+)
 from statlearn.neural._precision import autocast_of, read_precision
 
 
@@ -144,7 +148,9 @@ def evaluate(
         for batch in batches:
             losses = checked_losses(loss_fn(model, moved(batch, place)), "evaluate")
             base, _ = weight_and_groups(batch)
-            base = None if base is None else torch.as_tensor(base).to(losses)
+            if base is not None:
+                counted_rows(base, "evaluate", len(losses))
+                base = torch.as_tensor(base).to(losses)
             total += float(weighted_sum(losses.double(), base))
             weight += len(losses) if base is None else float(base.sum())
     return total / weight if weight else float("nan")

@@ -285,11 +285,12 @@ class TrainingLoop:
         Raises
         ------
         ValueError
-            If it belongs to another model or optimizer, or no loop has given it.
+            If it belongs to another model or optimizer, or something is missing; the
+            loop is as it was then.
         """
         files.check_fits(state, self.state_dict())
-        bare(self._model).load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
+        bare(self._model).load_state_dict(state["model"])
         if self._update.scaler is not None and state["scaler"] is not None:
             self._update.scaler.load_state_dict(state["scaler"])
         self._recorder.load_state_dict(state["history"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -220,6 +221,35 @@ def checked_losses(losses: Any, caller: str) -> Tensor:
             f"dimensions but the first."
         )
     return losses.float() if losses.dtype in _HALVES else losses
+
+
+def counted_rows(base: Any, caller: str, n: int | None = None) -> Tensor:
+    """Return on the CPU which rows (n,) have a base weight above zero, checked."""
+    try:
+        weight = torch.as_tensor(base).detach().to("cpu", torch.float64)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise TypeError(
+            f"The sample weights of a batch of {caller} must be numbers. Got "
+            f"{type(base).__name__} ({error}); pass a tensor, one weight a row."
+        ) from error
+    lowest = weight.min().item() if weight.numel() else 0.0
+    total = weight.sum()
+    # Losses are multiplied by them in single precision.
+    single = total.to(torch.float32).item()
+    in_range = math.isfinite(single) and (single > 0.0 or total == 0.0)
+    if (
+        weight.dim() != 1
+        or n not in (None, len(weight))
+        or not lowest >= 0.0
+        or not in_range
+    ):
+        raise ValueError(
+            f"The sample weights of a batch of {caller} must be finite numbers >= 0, "
+            f"shape ({n or 'n'},) for one a row, with a sum that float32 can hold. Got "
+            f"shape {tuple(weight.shape)} with the lowest {lowest} and the sum "
+            f"{total}; correct or rescale them, or leave these rows out."
+        )
+    return weight > 0.0
 
 
 def weighted_sum(losses: Tensor, weights: Tensor | None) -> Tensor:

@@ -28,11 +28,13 @@ class Network(nn.Module):
     ----------
     module : Module
         Gives outputs (n, n_outputs), or (n,) for a single one.
+    dtype : str
+        Of the rows that it takes.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, dtype: str) -> None:
         super().__init__()
-        self.module = module
+        self.module, self.dtype = module, dtype
         self.beside: Any = None
 
     def forward(self, X: Tensor) -> Tensor:

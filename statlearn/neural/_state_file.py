@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from statlearn.merging._safetensors import (
     read_contents,
 )
 
-_FACTS = "statlearn"
+_FACTS, _SUM = "statlearn", "checksum"
 
 
 def write_state(
@@ -46,7 +47,7 @@ def write_state(
     target = check_target(path, None, ())
     arrays = {name: np.asarray(array) for name, array in state.items()}
     contents = {name: (dtype_name(a), a.shape) for name, a in arrays.items()}
-    facts_text = {_FACTS: json.dumps(facts)}
+    facts_text = {_FACTS: json.dumps({**facts, _SUM: _checksum(arrays)})}
     write_model(target, contents, arrays.__getitem__, None, facts_text)
 
 
@@ -68,4 +69,19 @@ def read_state(path: Any, caller: str) -> tuple[dict[str, NDArray[Any]], Any]:
             f"{source.name!r}, which has weights only; load these into the module, and "
             f"pass that as 'module'."
         ) from None
-    return {name: one.read() for name, one in stored.items()}, facts
+    state = {name: one.read() for name, one in stored.items()}
+    if not isinstance(facts, dict) or facts.pop(_SUM, None) != _checksum(state):
+        raise ValueError(
+            f"The 'path' of {caller} must be a file as save_state has written it. Got "
+            f"{source.name!r}, of which some numbers have changed since; save the "
+            f"state again."
+        )
+    return state, facts
+
+
+def _checksum(state: Mapping[str, NDArray[Any]]) -> int:
+    """Return a number that another state hardly shares."""
+    found = 0
+    for name in sorted(state):
+        found = crc32(np.ascontiguousarray(state[name]).data, found)
+    return found

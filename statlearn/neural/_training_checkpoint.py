@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, is_zipfile
 
 import torch
 from torch import Tensor
 
 from statlearn.neural._distributed import World
 from statlearn.utils._files import replacing
+from statlearn.utils._validation import is_integer
 
 _FORMAT = 1
+_NOTHING = object()
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
@@ -39,6 +42,7 @@ def read(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
+        _check_sums(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(state, dict) or state.pop("format", None) != _FORMAT:
             raise ValueError("it holds no state of a training loop")
@@ -51,6 +55,14 @@ def read(path: Path) -> dict[str, Any] | None:
             f"another name."
         ) from error
     return state
+
+
+def _check_sums(path: Path) -> None:
+    """Refuse a file of which a part has changed, which torch itself does not ask."""
+    if torch.serialization.get_crc32_options() and is_zipfile(path):
+        with ZipFile(path) as archive:
+            if (broken := archive.testzip()) is not None:
+                raise ValueError(f"its part {broken!r} is damaged")
 
 
 def read_for(path: Path, here: dict[str, Any], world: World) -> Any:
@@ -91,7 +103,7 @@ def _check_same_run(path: Path, found: Any, here: dict[str, Any]) -> None:
 
 
 def check_fits(found: Any, here: dict[str, Any]) -> None:
-    """Refuse a state of another model or optimizer, before anything is loaded.
+    """Refuse half a state, or one of another model or optimizer, before it is loaded.
 
     Parameters
     ----------
@@ -100,11 +112,17 @@ def check_fits(found: Any, here: dict[str, Any]) -> None:
     here : dict
         The state of the loop as it is.
     """
-    if not isinstance(found, Mapping) or not set(here) <= set(found):
-        got = sorted(found) if isinstance(found, Mapping) else type(found).__name__
+    kind = here["kind"]
+    if isinstance(found, Mapping) and found.get("kind", kind) != kind:
         raise ValueError(
-            f"The 'state' of TrainingLoop must have the parts {sorted(here)}. Got "
-            f"{got}; pass what its state_dict returned."
+            f"The 'state' of TrainingLoop must be that of a {kind}. Got one of "
+            f"a {found['kind']}; build the optimizer as it was."
+        )
+    if lacking := _lacking(found, _outline(found, here), ""):
+        raise ValueError(
+            f"The 'state' of TrainingLoop must be whole, as its state_dict returned "
+            f"it. Got nothing that fits for {lacking[:5]}, {len(lacking)} in all; pass "
+            f"the whole state of a loop."
         )
     shapes, wanted = _shapes(found["model"]), _shapes(here["model"])
     if shapes != wanted:
@@ -117,11 +135,6 @@ def check_fits(found: Any, here: dict[str, Any]) -> None:
             f"{shapes.get(name, 'none')} and {len(other)} differences in all; build "
             f"the model as it was."
         )
-    if found["kind"] != here["kind"]:
-        raise ValueError(
-            f"The 'state' of TrainingLoop must be that of a {here['kind']}. Got one of "
-            f"a {found['kind']}; build the optimizer as it was."
-        )
     sizes = [
         [len(group["params"]) for group in state["optimizer"]["param_groups"]]
         for state in (found, here)
@@ -132,6 +145,64 @@ def check_fits(found: Any, here: dict[str, Any]) -> None:
             f"{sizes[1]} parameters. Got groups of {sizes[0]}; build the optimizer as "
             f"it was."
         )
+
+
+def _outline(found: Any, here: dict[str, Any]) -> dict[str, Any]:
+    """Return the parts that a state must have, None for what may be of any kind."""
+    # Other settings of a group may be those of another version of torch.
+    groups: list[Any] = [
+        {"params": [], "lr": None} for _ in here["optimizer"]["param_groups"]
+    ]
+    scaler, moments, epochs = (
+        _at(found, *place)
+        for place in (("scaler",), ("optimizer", "state"), ("history", "epoch"))
+    )
+    rows = epochs.numel() if isinstance(epochs, Tensor) else 0
+    return {
+        **here,
+        "model": {},  # compared by shapes
+        "kind": None,
+        "optimizer": {
+            "state": {key: {} for key in moments or ()},
+            "param_groups": groups,
+        },
+        "scaler": None if scaler is None else here["scaler"],
+        "history": {name: torch.empty(rows) for name in here["history"]},
+    }
+
+
+def _at(state: Any, *keys: str) -> Any:
+    """Return what lies under keys within each other; None if nothing does."""
+    for key in keys:
+        state = state.get(key) if isinstance(state, Mapping) else None
+    return state
+
+
+def _lacking(found: Any, outline: Any, place: str) -> list[str]:
+    """Return the places where a state has nothing, or nothing of the right kind."""
+    parts: Any = None
+    if isinstance(outline, Mapping) and isinstance(found, Mapping):
+        parts = [(key, found.get(key, _NOTHING), outline[key]) for key in outline]
+    elif isinstance(outline, list) and isinstance(found, (list, tuple)):
+        pairs = zip(found, outline, strict=False)
+        parts = [(i, part, other) for i, (part, other) in enumerate(pairs)]
+        if len(parts) < len(outline) and not isinstance(outline[0], Mapping):
+            return [place]
+    if parts is not None:
+        return [
+            name
+            for key, part, other in parts
+            for name in _lacking(part, other, f"{place}.{key}" if place else str(key))
+        ]
+    if isinstance(outline, Tensor):
+        fits = isinstance(found, Tensor) and found.shape == outline.shape
+    elif isinstance(outline, int):
+        fits = is_integer(found) and found >= 0
+    else:
+        fits = found is not _NOTHING and (
+            outline is None or isinstance(found, type(outline))
+        )
+    return [] if fits else [place or "state"]
 
 
 def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

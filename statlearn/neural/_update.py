@@ -17,11 +17,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from statlearn.neural._batches import moved, n_rows, rows_of, weight_and_groups
+from statlearn.neural._batches import (
+    moved,
+    n_rows,
+    rows_of,
+    weight_and_groups,
+    with_arrays,
+)
 from statlearn.neural._distributed import World
 from statlearn.neural._loss_reweighter import (
     LossReweighter,
     checked_losses,
+    counted_rows,
     weighted_sum,
 )
 from statlearn.neural._precision import autocast_of, scaler_of
@@ -132,7 +139,7 @@ class Update:
         last : bool
             Whether it is the last batch of the update.
         """
-        some = True
+        some, batch = True, with_arrays(batch)
         base, groups = weight_and_groups(batch)
         if base is not None or self._divides:
             batch, some = self._own_rows(batch, base)
@@ -154,7 +161,7 @@ class Update:
         them, and a product with zero would not stop a gradient that is NaN.
         """
         if base is not None:
-            counted = _counted(base)
+            counted = counted_rows(base, _CALLER)
             if not counted.all():
                 batch = rows_of(batch, counted)
         n, share = n_rows(batch), self.world.size if self._divides else 1
@@ -243,9 +250,15 @@ class Update:
         """
         if not self._total:
             return None
-        self._kept = []
         if self.world.size > 1 and not self._is_wrapped:
             self.world.average_gradients(self.parameters())
+        if all(p.grad is None for p in self.parameters()):
+            raise ValueError(
+                f"The 'optimizer' of {_CALLER} must hold parameters that the losses "
+                f"depend on. Got no gradient for any of them at step {step}; make it "
+                f"of the parameters that this model has now."
+            )
+        self._kept = []
         if self.scaler is not None:
             self.scaler.unscale_(self._optimizer)
         if self._total != self._unit:
@@ -277,21 +290,3 @@ class Update:
             f"which was not made: the model is as it was before; lower the learning "
             f"rate, pass clip_norm, or look for such rows in this batch."
         )
-
-
-def _counted(base: Any) -> Tensor:
-    """Return on the CPU which rows have a base weight above zero."""
-    weight = torch.as_tensor(base).detach().to("cpu", torch.float64)
-    lowest = weight.min().item() if weight.numel() else 0.0
-    total = weight.sum()
-    # Losses are multiplied by them in single precision.
-    single = total.to(torch.float32).item()
-    in_range = math.isfinite(single) and (single > 0.0 or total == 0.0)
-    if weight.dim() != 1 or not lowest >= 0.0 or not in_range:
-        raise ValueError(
-            f"The sample weights of a batch of {_CALLER} must be finite numbers >= 0 "
-            f"of shape (n,), with a sum that float32 can hold. Got shape "
-            f"{tuple(weight.shape)} with the lowest {lowest} and the sum {total}; "
-            f"correct or rescale them, or leave these rows out."
-        )
-    return weight > 0.0

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils.parametrize import (
     is_parametrized,
     register_parametrization,
@@ -151,7 +152,8 @@ def attach(
         If `make` does not return a map, or a named layer is of another kind.
     ValueError
         If nothing is selected, a tensor is shared by two layers, is not a floating
-        point one, or has a map of the same class already.
+        point one, or has a map of the same class already, or if the module is inside a
+        ``DistributedDataParallel``.
 
     See Also
     --------
@@ -175,6 +177,12 @@ def attach(
     ['0.weight']
     """
     chosen = select(model, include, exclude, layers=layers, caller=caller)
+    if any(isinstance(part, DistributedDataParallel) for part in model.modules()):
+        raise ValueError(
+            f"{caller} must come before DistributedDataParallel, which exchanges the "
+            f"gradients of the parameters that it found. Got a module inside one; call "
+            f"{caller} on its .module, and wrap that anew."
+        )
     shared = _shared(model)
     maps = []
     for tensor in chosen:

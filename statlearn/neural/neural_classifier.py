@@ -132,7 +132,8 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
     it is needed: so estimators can be pickled although modules with maps cannot, and
     `module` and `weight_map` must be functions that pickle finds by name.
     ``partial_fit`` keeps the state of the optimizer, also over a pickle; changes of
-    parameters reach it with the next ``fit``. Results are the same for the same
+    parameters reach it with the next ``fit``, and that of `dtype` predictions as well.
+    Results are the same for the same
     `random_state`, and the random numbers of torch outside are left alone.
 
     An epoch costs a forward and a backward pass for each row; memory is that of the
@@ -252,7 +253,8 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
         first = not hasattr(self, "state_")
         self._check_parameters()
         self._check_call(classes, first)
-        rows = self._read(X, y, sample_weight, first=first, classes=classes)
+        dtype = self.dtype if first else self._dtype
+        rows = self._read(X, y, sample_weight, dtype, first=first, classes=classes)
         self._step(rows, first)
         return self
 
@@ -363,6 +365,12 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
                 np.ones(len(codes)) if weight is None else weight,
                 caller,
             )
+            if not weight.any():
+                raise ValueError(
+                    f"The 'class_weight' of {caller} must leave rows with a weight. "
+                    f"Got {self.class_weight!r}, which is 0 for all classes of these "
+                    f"rows; leave such rows out."
+                )
         return FitRows(rows.table, codes, weight).counted()
 
     def _score_of(self, outputs: NDArray[Any], held: FitRows) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
@@ -206,7 +207,8 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
         """
         first = not hasattr(self, "state_")
         self._check_parameters()
-        self._step(self._read(X, y, sample_weight, first=first), first)
+        dtype = self.dtype if first else self._dtype
+        self._step(self._read(X, y, sample_weight, dtype, first=first), first)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -235,7 +237,14 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
         if target.ndim == 2 and target.shape[1] == 1:
             target = column_or_1d(target, warn=True)
         flat = target.ndim == 1
-        target = target.reshape(len(target), -1).astype(self.dtype)
+        kind = rows.table.X.dtype
+        with np.errstate(over="ignore"):
+            target = target.reshape(len(target), -1).astype(kind)
+        if not np.isfinite(target).all():
+            raise ValueError(
+                f"The 'y' of {type(self).__name__} must be within the range of {kind}. "
+                f"Got larger numbers; rescale them, or pass dtype='float64'."
+            )
         if first:
             self.n_outputs_, self._is_flat = target.shape[1], flat
         elif target.shape[1] != self.n_outputs_:

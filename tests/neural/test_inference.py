@@ -56,6 +56,18 @@ def test_rows_without_weight_may_have_no_loss():
     )
 
 
+@pytest.mark.parametrize(
+    "weight",
+    [torch.ones(2, 1), [1.0], [1.0, math.nan], [1.0, -1.0]],
+    ids=["column", "few", "nan", "negative"],
+)
+def test_weights_that_are_no_weights_of_the_rows_are_refused(weight):
+    X, y = rows(2)
+    batch = {"X": X, "y": y, "sample_weight": weight}
+    with pytest.raises(ValueError, match=r"weights of a batch of evaluate must be"):
+        evaluate(net(), cross_entropy, [batch])
+
+
 def test_without_any_weight_there_is_no_mean():
     X, y = rows(2)
     batch = {"X": X, "y": y, "sample_weight": torch.zeros(2)}

@@ -178,6 +178,16 @@ def test_class_weights_multiply_sample_weights():
     assert same_state(by_class, by_row)
 
 
+def test_class_weights_that_leave_no_row_are_refused():
+    X, y = table()
+    model = NeuralClassifier(class_weight=dict.fromkeys("abc", 0), **SHORT)
+    with pytest.raises(ValueError, match="'class_weight' of NeuralClassifier must"):
+        model.fit(X, y)
+    model.set_params(class_weight={"a": 0, "b": 1}).partial_fit(X, y, CLASSES)
+    with pytest.raises(ValueError, match="which is 0 for all classes of these rows"):
+        model.partial_fit(X[y == "a"], y[y == "a"])
+
+
 def test_balanced_classes_have_the_weights_of_scikit_learn():
     X, y = table()
     balanced = NeuralClassifier(class_weight="balanced", dtype="float64", **SHORT)
@@ -261,6 +271,69 @@ def test_state_has_the_type_of_the_parameter_and_outputs_that_of_the_rows(dtype)
     assert {part.dtype for part in model.state_.values()} == {np.dtype(dtype)}
     assert model.predict_proba(X.astype(np.float32)).dtype == np.float32
     assert model.predict_proba(X).dtype == np.float64
+
+
+@pytest.mark.parametrize("pickled", [False, True], ids=["kept", "pickled"])
+def test_another_dtype_waits_for_the_next_fit(pickled):
+    X, y = table()
+    model = NeuralClassifier(**SHORT).fit(X, y)
+    expected, twin = model.predict_proba(X), copy.deepcopy(model)
+    model.set_params(dtype="float64")
+    model = pickle.loads(pickle.dumps(model)) if pickled else model
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    assert next(model.to_module().parameters()).dtype == torch.float32
+    assert same_state(model.partial_fit(X, y), twin.partial_fit(X, y))
+    assert {a.dtype for a in model.state_.values()} == {np.dtype("float32")}
+    model.fit(X, y)
+    assert {a.dtype for a in model.state_.values()} == {np.dtype("float64")}
+
+
+def test_a_warm_start_goes_on_in_another_dtype():
+    X, y = table()
+    model = NeuralClassifier(warm_start=True, learning_rate=1e-9, **SHORT).fit(X, y)
+    before = model.predict_proba(X)
+    model.set_params(dtype="float64").fit(X, y)
+    assert {a.dtype for a in model.state_.values()} == {np.dtype("float64")}
+    np.testing.assert_allclose(model.predict_proba(X), before, rtol=1e-4)
+
+
+def test_a_failed_fit_in_another_dtype_leaves_the_fit_before():
+    X, y = table()
+    model = NeuralClassifier(**SHORT).fit(X, y)
+    expected = model.predict_proba(X)
+    model.set_params(dtype="float64", learning_rate=1e9, optimizer="sgd")
+    with pytest.raises(FloatingPointError):
+        model.fit(100 * X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failed_fit_to_other_labels_leaves_the_fit_before(error):
+    def fails(module):
+        raise error
+
+    X, y = table()
+    model = NeuralClassifier(**SHORT).fit(X, y)
+    expected = model.predict(X)
+    model.set_params(weight_map=fails)
+    with pytest.raises(error):
+        model.fit(pd.DataFrame(X[:, :2], columns=["u", "v"]), y == "a")
+    assert list(model.classes_) == list(CLASSES)
+    assert not hasattr(model, "feature_names_in_")
+    np.testing.assert_array_equal(model.predict(X), expected)
+
+
+def test_a_failed_call_of_partial_fit_leaves_the_state_before():
+    X, y = table()
+    model = NeuralClassifier(optimizer="sgd", learning_rate=0.5, **SHORT)
+    model.partial_fit(X, y, CLASSES)
+    expected = model.predict_proba(X)
+    broken = X.copy()
+    broken[100] = 3e38
+    with pytest.raises(FloatingPointError):
+        model.partial_fit(broken, y)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    assert np.isfinite(model.partial_fit(X, y).predict_proba(X)).all()
 
 
 def test_rows_are_predicted_alike_alone_and_together():
@@ -772,6 +845,31 @@ def test_facts_that_cannot_be_are_refused(tmp_path, fact):
     write_state(path, arrays, facts | fact, "test")
     with pytest.raises(ValueError, match=r"'path' of NeuralClassifier.load_state must"):
         NeuralClassifier(**SHORT).load_state(path)
+
+
+def test_a_file_with_a_changed_number_is_refused(tmp_path):
+    X, y = table()
+    path = tmp_path / "state.safetensors"
+    NeuralClassifier(**SHORT).fit(X, y).save_state(path)
+    written = bytearray(path.read_bytes())
+    written[-100] ^= 1
+    path.write_bytes(written)
+    with pytest.raises(ValueError, match="some numbers have changed since"):
+        NeuralClassifier(**SHORT).load_state(path)
+
+
+def test_a_state_without_numbers_in_one_part_is_saved(tmp_path):
+    class Odd(MLP):
+        def __init__(self, n_features, n_outputs):
+            super().__init__(n_features, (4,), n_outputs)
+            self.register_buffer("none", torch.empty(0, 3))
+            self.register_buffer("count", torch.tensor(3))
+
+    X, y = table()
+    model = NeuralClassifier(Odd, **SHORT).fit(X, y)
+    model.save_state(tmp_path / "state.safetensors")
+    other = NeuralClassifier(Odd, **SHORT).load_state(tmp_path / "state.safetensors")
+    np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
 
 
 def test_a_pickle_is_refused_and_not_run(tmp_path):

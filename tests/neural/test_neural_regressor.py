@@ -83,6 +83,12 @@ def test_predictions_have_the_shape_of_the_targets():
     assert model.predict(X).shape == (120,)
 
 
+def test_targets_beyond_the_type_are_refused():
+    X, y = np.ones((4, 1)), np.array([0.0, 1.0, 2.0, 1e39])
+    with pytest.raises(ValueError, match="'y' of NeuralRegressor must be within the"):
+        NeuralRegressor(max_epochs=1).fit(X, y)
+
+
 def test_a_module_may_return_a_vector():
     X, y = table()
     module = nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))
@@ -123,6 +129,16 @@ def test_one_row_is_too_few_to_hold_out():
     X, y = table(10)
     with pytest.raises(ValueError, match="must hold out 2 rows at least"):
         NeuralRegressor(early_stopping=True).fit(X, y)
+
+
+def test_another_dtype_waits_for_the_next_fit():
+    X, y = np.ones((8, 2)), np.arange(8.0)
+    model = NeuralRegressor(max_epochs=2, random_state=0).fit(X, y)
+    expected = model.predict(X)
+    model.set_params(dtype="float64")
+    np.testing.assert_array_equal(model.predict(X), expected)
+    model.partial_fit(X, y)
+    assert {a.dtype for a in model.state_.values()} == {np.dtype("float32")}
 
 
 def test_partial_fit_makes_the_steps_of_a_fit():

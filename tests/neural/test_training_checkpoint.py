@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 import signal
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -275,8 +277,99 @@ def test_a_state_of_another_model_is_refused_before_it_is_loaded(tmp_path):
 
 @pytest.mark.parametrize("state", [None, {"step": 1}], ids=str)
 def test_states_of_no_loop_are_refused(state):
-    with pytest.raises(ValueError, match="'state' of TrainingLoop must have the parts"):
+    with pytest.raises(ValueError, match="'state' of TrainingLoop must be whole"):
         loop_of(model()).load_state_dict(state)
+
+
+def test_a_damaged_part_of_a_file_is_refused(tmp_path):
+    path = tmp_path / "loop.pt"
+    whole_run(checkpoint=path)
+    with ZipFile(path) as archive:
+        part = max(archive.infolist(), key=lambda one: one.file_size)
+        numbers = archive.read(part)
+    written = bytearray(path.read_bytes())
+    written[written.index(numbers) + len(numbers) // 2] ^= 1
+    path.write_bytes(written)
+    with pytest.raises(ValueError, match=r"cannot be read: its part .* is damaged"):
+        resumed(path)
+
+
+def test_a_file_without_sums_is_read(tmp_path):
+    path = tmp_path / "loop.pt"
+    torch.serialization.set_crc32_options(False)
+    try:
+        first = whole_run(checkpoint=path)
+        assert_same_end(resumed(path), first)
+    finally:
+        torch.serialization.set_crc32_options(True)
+
+
+def without(state, place):
+    """Return a copy of a state in which one place is not there."""
+    key, _, rest = place.partition(".")
+    if isinstance(state, list):
+        return [without(part, rest) for part in state]
+    if not rest:
+        return {name: part for name, part in state.items() if name != key}
+    return {**state, key: without(state[key], rest)}
+
+
+PLACES = [
+    *("key", "epoch", "kind", "scaler", "history", "optimizer"),
+    *("history.loss", "optimizer.state", "optimizer.param_groups"),
+    *("optimizer.param_groups.0.lr", "optimizer.param_groups.0.params"),
+]
+BROKEN = [
+    *((name, {}) for name in ("key", "epoch", "history", "optimizer")),
+    *(("key", [1]), ("step", -1), ("batch", "1"), ("model", None)),
+    *(("optimizer", {"state": {0: None}, "param_groups": []}), ("optimizer", [])),
+]
+
+
+def same(one, other):
+    """Say whether two nested states hold the same."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def assert_refused_and_unchanged(loop, trained, state, message):
+    before = [copy.deepcopy(part) for part in (trained.state_dict(), loop.state_dict())]
+    with pytest.raises(ValueError, match=message):
+        loop.load_state_dict(state)
+    for known, now in zip(
+        before, (trained.state_dict(), loop.state_dict()), strict=True
+    ):
+        assert same(now, known)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_state_without_a_part_is_refused_before_it_is_loaded(place):
+    _, loop = whole_run()
+    trained = model()
+    other = loop_of(trained, **SETTINGS)
+    state = without(loop.state_dict(), place)
+    assert_refused_and_unchanged(other, trained, state, rf"fits for \['{place}")
+
+
+@pytest.mark.parametrize(("part", "value"), BROKEN, ids=range(len(BROKEN)))
+def test_a_state_with_a_part_of_another_kind_is_refused_before_it_is_loaded(
+    part, value
+):
+    trained, loop = whole_run()
+    state = {**loop.state_dict(), part: value}
+    assert_refused_and_unchanged(loop, trained, state, rf"fits for \['{part}")
+
+
+def test_columns_of_unequal_length_are_refused():
+    trained, loop = whole_run()
+    state = loop.state_dict()
+    state["history"] = {**state["history"], "lr": state["history"]["lr"][:-1]}
+    assert_refused_and_unchanged(loop, trained, state, r"fits for \['history.lr'\]")
 
 
 def test_a_state_of_another_optimizer_is_refused():

@@ -362,3 +362,29 @@ def test_whole_module_can_be_one_layer():
     assert gains(layer) == ["weight"]
     assert list(map_state_dict(layer)) == ["weight.gain"]
     assert strip(layer) == ["weight"]
+
+
+# --- one process of several -----------------------------------------------------
+
+
+@pytest.fixture
+def group(tmp_path):
+    dist = torch.distributed
+    place = (tmp_path / "group").as_uri()
+    dist.init_process_group("gloo", init_method=place, rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.usefixtures("group")
+def test_maps_come_before_the_wrapper_that_exchanges_gradients(model):
+    wrapped = nn.parallel.DistributedDataParallel(model)
+    before = bits(wrapped)
+    with pytest.raises(ValueError, match=r"come before Distributed.* its \.module"):
+        attach(wrapped, lambda name, weight: Gain(), caller="attach")
+    assert same(bits(wrapped), before)
+    attach(wrapped.module, lambda name, weight: Gain(), include="0")
+    again = nn.parallel.DistributedDataParallel(wrapped.module)
+    again(torch.ones(2, 3)).sum().backward()
+    assert all(p.grad is not None for p in map_parameters(again))
+    assert fold(again) == ["module.0.weight"]

@@ -20,30 +20,21 @@ from statlearn.merging import open_weights, save_weights
 from statlearn.neural._map_state import weight_maps
 from statlearn.neural._weight_map import WeightMap, attach
 from statlearn.neural.adapters._attach import made_for
+from statlearn.neural.adapters._peft_files import (
+    BLOCK,
+    CONFIG,
+    LORA,
+    PREFIX,
+    WEIGHTS,
+    by_tensor,
+    read_config,
+)
 from statlearn.neural.adapters.block_affine import BlockAffine
 from statlearn.neural.adapters.low_rank import LowRank
-
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-PREFIX = "base_model.model."
+from statlearn.utils._validation import positive_number
 
 # What peft calls the variants, in the parameter `init_weights`.
 _STARTS: dict[str, bool | str] = {"additive": True, "col": "bat", "mini": "mini"}
-
-# What peft calls the tensors of a layer.
-_BLOCK = {"MISS": "miss_block", "BONE": "bone_block"}
-_LORA = ("lora_A.weight", "lora_B.weight")
-
-# Starts of LoRA in peft that leave the weight of the layer as it was.
-_PLAIN_STARTS = (True, False, "gaussian", "orthogonal")
-
-# What peft can add to LoRA and a LowRank has not.
-_EXTRAS = (
-    "use_dora",
-    "lora_bias",
-    "fan_in_fan_out",
-    "alpha_pattern",
-    "layer_replication",
-)
 
 
 def save_peft_adapter(
@@ -150,8 +141,9 @@ def load_peft_adapter(
     TypeError
         If an adapted layer is not linear.
     ValueError
-        If the files are not of MiSS, Bone or LoRA, hold more than their adapters, or do
-        not fit the model; the model is as it was then.
+        If the files are not of MiSS, Bone or LoRA, hold more or less than the adapters
+        of the layers that their settings name, numbers that are not finite, or do not
+        fit the model; the model is as it was then.
 
     See Also
     --------
@@ -179,8 +171,8 @@ def load_peft_adapter(
     ['0.weight']
     """
     source = Path(folder)
-    config = _read_config(source / CONFIG)
-    layers = _by_tensor(open_weights(source / WEIGHTS), _part_names(config))
+    config = read_config(source / CONFIG)
+    layers = by_tensor(open_weights(source / WEIGHTS), config, module)
 
     def make(name: str, weight: Tensor) -> WeightMap:
         return _filled(name, weight, layers[name], config)
@@ -259,69 +251,12 @@ def _parts(adapter: BlockAffine | LowRank) -> dict[str, Tensor]:
     """Return the tensors of an adapter by the names that they have in peft."""
     if isinstance(adapter, BlockAffine):
         block = adapter.B if adapter.variant == "col" else adapter.D
-        return {_BLOCK["MISS"]: block.detach()}
+        return {BLOCK["MISS"]: block.detach()}
     A, B = adapter.A.detach(), adapter.B.detach()
     if adapter.A_start is not None and adapter.B_start is not None:
         A = torch.cat([A, adapter.A_start])
         B = torch.cat([B, -adapter.B_start], dim=1)
-    return dict(zip(_LORA, (A, B), strict=True))
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    """Return the settings in a file of peft, refused if they ask for more than ours."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"The settings of an adapter are a JSON file of peft. Got {path.name!r}, "
-            f"which is none ({error}); save the adapter again."
-        ) from error
-    kind = config.get("peft_type") if isinstance(config, dict) else None
-    if kind not in (*_BLOCK, "LORA"):
-        raise ValueError(
-            f"load_peft_adapter reads adapters of the types MISS, BONE and LORA. Got "
-            f"{kind!r}; load it with peft, merge it, and save the model."
-        )
-    extras = [name for name in _EXTRAS if config.get(name)]
-    start = config.get("init_lora_weights", True)
-    if start not in (*_PLAIN_STARTS, "pissa"):
-        extras.append(f"init_lora_weights={start!r}")
-    if extras:
-        raise ValueError(
-            f"load_peft_adapter reads LoRA without {', '.join(_EXTRAS)} and with a "
-            f"start that leaves the weights. Got {', '.join(extras)}; load it with "
-            f"peft, merge it, and save the model."
-        )
-    return config
-
-
-def _part_names(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names that peft gives to the tensors of a layer."""
-    kind = config["peft_type"]
-    return (_BLOCK[kind],) if kind in _BLOCK else _LORA
-
-
-def _by_tensor(
-    state: Mapping[str, NDArray[Any]], parts: tuple[str, ...]
-) -> dict[str, dict[str, NDArray[Any]]]:
-    """Return the arrays of each tensor by our name of it, and peft's of them."""
-    layers: dict[str, dict[str, NDArray[Any]]] = {}
-    unknown = []
-    for key in state:
-        part = next((p for p in parts if key.endswith(f".{p}")), None)
-        if part is None or not key.startswith(PREFIX):
-            unknown.append(key)
-            continue
-        name = key[len(PREFIX) : -len(part)] + "weight"
-        layers.setdefault(name, {})[part] = state[key]
-    unknown += [name for name, found in layers.items() if len(found) < len(parts)]
-    if unknown or not layers:
-        raise ValueError(
-            f"The file {WEIGHTS} must hold {' and '.join(parts)} of layers under "
-            f"{PREFIX!r}, and nothing else. Got {sorted(unknown)[:5] or 'no array'}; "
-            f"load other arrays by themselves, without modules_to_save and bias."
-        )
-    return layers
+    return dict(zip(LORA, (A, B), strict=True))
 
 
 def _filled(
@@ -337,7 +272,7 @@ def _filled(
                 f"An adapter consists of arrays with two or three axes. Got shape "
                 f"{misshapen[0]}; save it again."
             )
-        if config["peft_type"] in _BLOCK:
+        if config["peft_type"] in BLOCK:
             (block,) = arrays.values()
             made, state = _block_affine(weight, block, config)
         else:
@@ -354,6 +289,12 @@ def _filled(
             )
         with torch.no_grad():
             parameter.copy_(torch.from_numpy(array))
+        if not parameter.isfinite().all():
+            raise ValueError(
+                f"The adapter of {name!r} must be finite in {parameter.dtype}, the "
+                f"type of its weight. Got numbers up to {abs(array).max():g}; convert "
+                f"the model to float32 first."
+            )
     return made
 
 
@@ -378,9 +319,12 @@ def _low_rank(
     weight: Tensor, arrays: Mapping[str, NDArray[Any]], config: Mapping[str, Any]
 ) -> tuple[WeightMap, dict[str, NDArray[Any]]]:
     """Make the adapter that two factors of peft are for."""
-    A, B = (arrays[part] for part in _LORA)
+    A, B = (arrays[part] for part in LORA)
     r = A.shape[0]
-    alpha = config.get("lora_alpha", 8) * (r**0.5 if config.get("use_rslora") else 1.0)
+    alpha = positive_number(
+        config.get("lora_alpha", 8), "lora_alpha", CONFIG, "save the adapter again"
+    )
+    alpha *= r**0.5 if config.get("use_rslora") else 1.0
     if config.get("init_lora_weights") == "pissa":
         made = LowRank.principal(weight, r, alpha=alpha)
     else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
@@ -20,6 +22,7 @@ from statlearn.neural.quantization._inputs import (
 from statlearn.neural.quantization._lsq import LSQQuantizer
 from statlearn.neural.quantization._statsq import StatsQuantizer, StraightThrough
 from statlearn.neural.quantization.activation_quantizer import ActivationQuantizer
+from statlearn.neural.quantization.qk_reparam_attention import QKReparamAttention
 
 Method = Literal["statsq", "lsq"]
 
@@ -68,7 +71,8 @@ def quantize_model(
     sample : Tensor or tuple of Tensor, default=None
         Inputs of the module that give start values to the quantisers of activations;
         needed with `act_bits`. A linear layer with inputs of three or more axes gets
-        one scale for each token.
+        one scale for each token. A :class:`QKReparamAttention` with its values among
+        these layers has its tokens quantised too.
 
     Returns
     -------
@@ -122,13 +126,13 @@ def quantize_model(
         chosen = _between(model, chosen)
     names = [tensor.name for tensor in chosen]
     layers = {tensor.name: tensor.layer for tensor in chosen}
-    activations = {}
+    activations: list[Callable[[], None]] = []
     if act_bits is not None:
         check_bits(act_bits, caller)
         activations = _activations(model, layers, act_bits, sample)
     attach(model, make, include=names, layers=LAYERS, caller=caller)
-    for name, quantizer in activations.items():
-        quantize_inputs(layers[name], quantizer)
+    for quantize in activations:
+        quantize()
     return names
 
 
@@ -160,24 +164,39 @@ def _between(model: nn.Module, chosen: list[Any]) -> list[Any]:
 
 def _activations(
     model: nn.Module, layers: dict[str, Any], bits: int, sample: Any
-) -> dict[str, ActivationQuantizer]:
-    """Make the quantisers of what goes into layers; the module stays as it is."""
+) -> list[Callable[[], None]]:
+    """Return what quantises the inputs of layers; the module stays as it is."""
     if sample is None:
         raise ValueError(
             "quantize_model needs a 'sample' of inputs to start quantisers of "
             "activations from. Got None with 'act_bits'; pass a batch of the data."
         )
+    attentions = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, QKReparamAttention)
+        and any(layer is module.value for layer in layers.values())
+    }
     twice = [name for name, layer in layers.items() if hasattr(layer, INPUT_QUANTIZER)]
+    twice += [n for n, a in attentions.items() if a.token_quantizer is not None]
     if twice:
         raise ValueError(
             "quantize_model quantises the inputs of a layer once. Got a quantiser on "
             f"the inputs of {twice} already; leave out 'act_bits', or these layers."
         )
-    made = {}
-    for name, inputs in record_inputs(model, layers, sample).items():
-        tokens = isinstance(layers[name], nn.Linear) and inputs.ndim > 2
-        features = -1 if isinstance(layers[name], nn.Linear) else 1
-        made[name] = ActivationQuantizer(
-            bits, inputs, axis=-2 if tokens else None, feature_axis=features
+    seen = record_inputs(model, {**layers, **attentions}, sample)
+    calls: list[Callable[[], None]] = []
+    for name, layer in layers.items():
+        inputs, is_linear = seen[name], isinstance(layer, nn.Linear)
+        quantizer = ActivationQuantizer(
+            bits,
+            inputs,
+            axis=-2 if is_linear and inputs.ndim > 2 else None,
+            feature_axis=-1 if is_linear else 1,
         )
-    return made
+        calls.append(partial(quantize_inputs, layer, quantizer))
+    for name, attention in attentions.items():
+        # What it refuses, it is to refuse before the module changes.
+        copy.deepcopy(attention).quantize_activations(bits, seen[name])
+        calls.append(partial(attention.quantize_activations, bits, seen[name]))
+    return calls

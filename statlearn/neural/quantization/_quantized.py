@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
-from statlearn.neural._select import Selector, select
+from statlearn.neural._select import Selected, Selector, select
 from statlearn.neural._weight_map import chains
 from statlearn.neural.quantization._grid import WeightQuantizer
 from statlearn.neural.quantization.qk_reparam_attention import QKReparamAttention
@@ -61,13 +62,31 @@ def quantized_weights(
     return found
 
 
+def check_present(model: nn.Module, weights: Iterable[Quantized], caller: str) -> None:
+    """Refuse to go on with quantisers that a module has no longer."""
+    present = {id(module) for module in model.modules()}
+    gone = [q.name for q in weights if id(q.quantizer) not in present]
+    if gone:
+        raise ValueError(
+            f"{caller} works on the quantisers that its module had when it was made. "
+            f"Got a module without those of {gone[:5]}, {len(gone)} in all, after a "
+            f"fold, a strip or another change; make a new {caller}, or call unfold "
+            f"first."
+        )
+
+
 def _on_layers(model: nn.Module) -> list[Quantized]:
     return [
-        Quantized(tensor.name, quantizer, partial(getattr, chain, "original"), None)
+        Quantized(tensor.name, quantizer, partial(_stored, tensor), None)
         for tensor, chain in chains(model)
         for quantizer in chain
         if isinstance(quantizer, WeightQuantizer)
     ]
+
+
+def _stored(tensor: Selected) -> Any:
+    # By its layer, which has another list of maps after a fold and unfold.
+    return tensor.layer.parametrizations[tensor.tensor_name].original
 
 
 def _products(model: nn.Module) -> list[Quantized]:

@@ -23,7 +23,13 @@ from torch.optim import Optimizer
 from statlearn.neural._select import Selector
 from statlearn.neural.quantization._boundaries import near_boundary
 from statlearn.neural.quantization._grid import WeightQuantizer
-from statlearn.neural.quantization._quantized import Quantized, quantized_weights
+from statlearn.neural.quantization._quantized import (
+    Quantized,
+    check_present,
+    quantized_weights,
+)
+
+_NAME = "ConfidenceGuidedAnnealing"
 
 
 class ConfidenceGuidedAnnealing:
@@ -116,7 +122,7 @@ class ConfidenceGuidedAnnealing:
             model,
             include=include,
             exclude=exclude,
-            caller="ConfidenceGuidedAnnealing",
+            caller=_NAME,
         )
         # Tensors that are trained, where they are frozen, and their bits.
         self._kept: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -135,8 +141,9 @@ class ConfidenceGuidedAnnealing:
         Raises
         ------
         ValueError
-            If a weight is not finite.
+            If a weight is not finite, or the module has lost one of the quantisers.
         """
+        check_present(self.model, self._weights, _NAME)
         self._kept = [
             (parameter, frozen, parameter.detach().clone())
             for weight in self._weights
@@ -157,6 +164,8 @@ class ConfidenceGuidedAnnealing:
         ------
         RuntimeError
             If gradients were not masked since the last call.
+        ValueError
+            If the module has lost one of the quantisers since then.
         """
         if not self._kept:
             raise RuntimeError(
@@ -164,6 +173,7 @@ class ConfidenceGuidedAnnealing:
                 "Got no call of it since the last restore(); call it before the step "
                 "of the optimizer."
             )
+        check_present(self.model, self._weights, _NAME)
         for parameter, frozen, before in self._kept:
             parameter.copy_(torch.where(frozen, before, parameter))
         self._kept = []

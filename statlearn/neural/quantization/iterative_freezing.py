@@ -8,7 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from statlearn.neural._select import Selector
-from statlearn.neural.quantization._quantized import Quantized, quantized_weights
+from statlearn.neural.quantization._quantized import (
+    Quantized,
+    check_present,
+    quantized_weights,
+)
 from statlearn.neural.quantization.oscillation_tracker import (
     OscillationTracker,
 )
@@ -100,7 +104,14 @@ class IterativeFreezing:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Freeze weights that oscillate, and put frozen ones back on their level."""
+        """Freeze weights that oscillate, and put frozen ones back on their level.
+
+        Raises
+        ------
+        ValueError
+            If the module has lost one of the quantisers.
+        """
+        check_present(self.model, self._weights, "IterativeFreezing")
         for weight in self._weights:
             if weight.name in self._code:
                 self._put_back(weight)

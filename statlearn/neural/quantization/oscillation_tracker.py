@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from statlearn.neural.quantization._checks import check_share
-from statlearn.neural.quantization._quantized import quantized_weights
+from statlearn.neural.quantization._quantized import check_present, quantized_weights
 from statlearn.utils._validation import closed_share
 
 
@@ -104,7 +104,7 @@ class OscillationTracker:
         ------
         ValueError
             If there are neither codes nor a module, both, or other names or shapes than
-            in the first update.
+            in the first update, or if the module has lost one of its quantisers.
         """
         found = self._read(codes)
         n_changed = 0
@@ -128,8 +128,7 @@ class OscillationTracker:
                 "OscillationTracker.update reads the module of the tracker, or takes "
                 f"codes if it has none. Got {given}; pass one of them."
             )
-        if codes is None:
-            codes = {w.name: w.quantizer.encode(w.read()).codes for w in self._weights}
+        codes = self._own_codes() if codes is None else codes
         shapes = {name: tuple(now.shape) for name, now in codes.items()}
         known = {name: tuple(one.shape) for name, one in self._codes.items()}
         if not shapes or (known and shapes != known):
@@ -138,6 +137,11 @@ class OscillationTracker:
                 f"at each update. Got {shapes} after {known}; make a new tracker."
             )
         return codes
+
+    def _own_codes(self) -> Mapping[str, Tensor]:
+        if self.model is not None:
+            check_present(self.model, self._weights, "OscillationTracker")
+        return {w.name: w.quantizer.encode(w.read()).codes for w in self._weights}
 
     def _compare(self, name: str, now: Tensor) -> int:
         """Take in the change of one weight; return how many numbers changed."""
@@ -227,13 +231,20 @@ class OscillationTracker:
         Raises
         ------
         ValueError
-            If parts are missing.
+            If parts are missing, or not of the same weights; nothing is loaded then.
         """
         missing = [part for part in (*_STATE, "fractions") if part not in state]
         if missing:
             raise ValueError(
                 f"The 'state' of OscillationTracker must be what its state_dict gave. "
                 f"Got one without {missing}; pass the whole state."
+            )
+        shapes = [{name: one.shape for name, one in state[p].items()} for p in _STATE]
+        if any(shape != shapes[0] for shape in shapes):
+            raise ValueError(
+                f"The 'state' of OscillationTracker must have the same weights in each "
+                f"part. Got {[sorted(shape) for shape in shapes]}, or other shapes; "
+                f"pass the whole state."
             )
         for part in _STATE:
             copies = {name: value.clone() for name, value in state[part].items()}

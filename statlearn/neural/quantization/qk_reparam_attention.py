@@ -14,9 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from statlearn.exceptions import DroppedBiasesWarning
+from statlearn.neural.quantization._attention_inputs import (
+    check_hint,
+    check_inputs,
+    check_layers,
+    check_multihead,
+    copy_layers,
+    draw_start,
+    masked,
+)
 from statlearn.neural.quantization._statsq import StatsQuantizer
-from statlearn.utils._warn import warn
+from statlearn.neural.quantization.activation_quantizer import ActivationQuantizer
 
 
 class QKReparamAttention(nn.Module):
@@ -51,6 +59,10 @@ class QKReparamAttention(nn.Module):
         Layers of the values and behind the heads.
     quantizer : StatsQuantizer or None
         Quantiser of the stacked products.
+    token_quantizer : ActivationQuantizer or None
+        Quantiser of the inputs x, see :meth:`quantize_activations`.
+    key_quantizers : ModuleList or None
+        Quantisers of what each head makes of the keys.
 
     Raises
     ------
@@ -69,8 +81,14 @@ class QKReparamAttention(nn.Module):
     .. math:: M_h = W_{q,h}^\top W_{k,h}, \qquad
               \text{logits}_h = x\, Q(M_h)\, x^\top / \sqrt d .
 
-    The published recipe also rounds :math:`x\, Q(M_h)` before the second product; here
-    the inside of the attention stays in floating point.
+    `bits` are those of the weights. Activations stay in floating point until
+    :meth:`quantize_activations`, or :func:`quantize_model` with `act_bits`, gives them
+    levels; then
+
+    .. math:: \text{logits}_h = A(x)\, A_h(Q(M_h)\, A(x)^\top) / \sqrt d
+
+    with an :class:`ActivationQuantizer` A, and one for each head. Published code also
+    rounds the values and the attention weights, which are not rounded here.
 
     What has to be stored after training are :math:`H C^2` codes in place of 2 C²
     numbers, and the logits cost H C multiplications for each number of an input in
@@ -127,18 +145,10 @@ class QKReparamAttention(nn.Module):
         self.value = nn.Linear(embed_dim, embed_dim, bias=bias)
         self.output = nn.Linear(embed_dim, embed_dim, bias=bias)
         self.quantizer = None if bits is None else StatsQuantizer(bits)
-        self._start(generator)
-
-    def _start(self, generator: torch.Generator | None) -> None:
-        """Draw start weights as large as those of torch.nn.MultiheadAttention."""
-        together = math.sqrt(0.5)  # there the three projections are one matrix
+        self.token_quantizer: ActivationQuantizer | None = None
+        self.key_quantizers: nn.ModuleList | None = None
         weights = (self.query_weight, self.key_weight, self.value.weight)
-        for weight in weights:
-            nn.init.xavier_uniform_(weight, gain=together, generator=generator)
-        nn.init.xavier_uniform_(self.output.weight, generator=generator)
-        for bias in (self.value.bias, self.output.bias):
-            if bias is not None:
-                nn.init.zeros_(bias)
+        draw_start(weights, (self.value, self.output), generator)
 
     @classmethod
     def from_multihead(
@@ -170,7 +180,7 @@ class QKReparamAttention(nn.Module):
         DroppedBiasesWarning
             If biases of queries or keys other than zero are left out.
         """
-        _check_multihead(attention)
+        check_multihead(attention)
         bias = attention.in_proj_bias
         biases = [None] * 3 if bias is None else bias.chunk(3)
         stacked = list(zip(attention.in_proj_weight.chunk(3), biases, strict=True))
@@ -218,12 +228,7 @@ class QKReparamAttention(nn.Module):
             If biases of queries or keys other than zero are left out.
         """
         layers = (query, key, value, output)
-        shapes = [tuple(layer.weight.shape) for layer in layers]
-        if set(shapes) != {(shapes[0][1],) * 2}:
-            raise ValueError(
-                "from_projections needs square layers of one width. Got shapes "
-                f"{shapes}; keep this attention as it is."
-            )
+        check_layers(layers)
         return cls._of([(x.weight, x.bias) for x in layers], num_heads, bits)
 
     @classmethod
@@ -231,32 +236,11 @@ class QKReparamAttention(nn.Module):
     def _of(
         cls, parts: list[tuple[Tensor, Any]], num_heads: int, bits: int | None
     ) -> QKReparamAttention:
-        """Copy weights and biases of queries, keys, values and output."""
+        """Return an attention with copies of weights and biases of the four layers."""
         weights = [weight for weight, _ in parts]
         made = cls(weights[0].shape[1], num_heads, bits).to(weights[0])
-        targets = [
-            made.query_weight,
-            made.key_weight,
-            made.value.weight,
-            made.output.weight,
-        ]
-        for target, weight in zip(targets, weights, strict=True):
-            target.copy_(weight)
-        for layer, (_, bias) in zip((made.value, made.output), parts[2:], strict=True):
-            if bias is None:
-                layer.register_parameter("bias", None)
-            else:
-                layer.bias.copy_(bias)
-        n_dropped = sum(
-            int(bias.count_nonzero()) for _, bias in parts[:2] if bias is not None
-        )
-        if n_dropped:
-            warn(
-                "The product of query and key weights has no place for biases. Got "
-                f"{n_dropped} of queries and keys other than zero, which are left out; "
-                "the outputs will differ.",
-                DroppedBiasesWarning,
-            )
+        copies = (made.query_weight, made.key_weight, made.value.weight)
+        copy_layers([*copies, made.output.weight], [made.value, made.output], parts)
         return made
 
     def product(self) -> Tensor:
@@ -284,6 +268,36 @@ class QKReparamAttention(nn.Module):
         """
         product = self.product()
         return product if self.quantizer is None else self.quantizer(product)
+
+    @torch.no_grad()
+    def quantize_activations(self, bits: int, sample: Tensor) -> None:
+        """Quantise, from now on, the tokens that are multiplied with the product.
+
+        For attention among as many tokens as the sample has. The inputs of `value` and
+        `output` are those of linear layers, and left to :func:`quantize_model`. Make
+        the optimizer afterwards.
+
+        Parameters
+        ----------
+        bits : int
+            Bits of a code, from 1 to 8.
+        sample : Tensor of the shape of query in :meth:`forward`
+            Inputs that give start values to the scales.
+
+        Raises
+        ------
+        ValueError
+            If `bits` is not one of 1 to 8, or the sample has another width or numbers
+            that are not finite.
+        """
+        check_inputs(self.embed_dim, sample)
+        x = sample if self.batch_first else sample.transpose(0, 1)
+        tokens = ActivationQuantizer(bits, x, signed=True)
+        keys = self._multiplied(tokens(x)).unbind(1)
+        self.key_quantizers = nn.ModuleList(
+            ActivationQuantizer(bits, head, signed=True) for head in keys
+        )
+        self.token_quantizer = tokens
 
     @torch.no_grad()
     def fold(self) -> None:
@@ -342,20 +356,12 @@ class QKReparamAttention(nn.Module):
         """
         key = query if key is None else key
         value = key if value is None else value
-        _check_inputs(self.embed_dim, query, key, value)
-        if is_causal and attn_mask is None:
-            raise ValueError(
-                "The 'is_causal' of QKReparamAttention is a hint about 'attn_mask'. "
-                "Got no mask; pass nn.Transformer.generate_square_subsequent_mask(n)."
-            )
+        check_inputs(self.embed_dim, query, key, value)
+        check_hint(is_causal, attn_mask)
         if not self.batch_first:
             query, key, value = (x.transpose(0, 1) for x in (query, key, value))
         logits = self._logits(query, key)
-        if attn_mask is not None:
-            added = _as_added(attn_mask, logits)
-            logits = logits + (added.view_as(logits) if added.ndim == 3 else added)
-        if key_padding_mask is not None:
-            logits = logits + _as_added(key_padding_mask, logits)[:, None, None, :]
+        logits = masked(logits, attn_mask, key_padding_mask)
         weights = logits.softmax(-1)
         dropped = F.dropout(weights, self.dropout, self.training)
         values = self.value(value).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
@@ -368,11 +374,20 @@ class QKReparamAttention(nn.Module):
 
     def _logits(self, query: Tensor, key: Tensor) -> Tensor:
         """Return (n_samples, H, n_tokens, n_keys) by the product, heads one by one."""
-        width = self.embed_dim
-        product = self.quantized_product().view(self.num_heads, width, width)
-        scale = math.sqrt(self.num_heads / width)
-        left = query[:, None] @ product.to(query.dtype)
-        return left @ key[:, None].transpose(-1, -2) * scale
+        scale = math.sqrt(self.num_heads / self.embed_dim)
+        if self.token_quantizer is None or self.key_quantizers is None:
+            return query[:, None] @ self._multiplied(key).mT * scale
+        same = key is query
+        query = self.token_quantizer(query)
+        heads = self._multiplied(query if same else self.token_quantizer(key)).unbind(1)
+        pairs = zip(self.key_quantizers, heads, strict=True)
+        keys = torch.stack([quantizer(head) for quantizer, head in pairs], dim=1)
+        return query[:, None] @ keys.mT * scale
+
+    def _multiplied(self, x: Tensor) -> Tensor:
+        """Return keys (n_samples, H, n_keys, C) times the product of each head."""
+        product = self.quantized_product().unflatten(0, (self.num_heads, -1))
+        return x[:, None] @ product.to(x.dtype).mT
 
     def extra_repr(self) -> str:
         """Return what tells two modules apart.
@@ -383,38 +398,3 @@ class QKReparamAttention(nn.Module):
             Width and number of heads.
         """
         return f"{self.embed_dim}, num_heads={self.num_heads}"
-
-
-def _as_added(mask: Tensor, logits: Tensor) -> Tensor:
-    """Return a mask as numbers to add: minus infinity where it is True."""
-    if mask.dtype != torch.bool:
-        return mask.to(logits.dtype)
-    return torch.zeros_like(mask, dtype=logits.dtype).masked_fill_(mask, -math.inf)
-
-
-def _check_inputs(width: int, *inputs: Tensor) -> None:
-    for x in inputs:
-        if x.ndim != 3 or x.shape[-1] != width:
-            raise ValueError(
-                f"The inputs of QKReparamAttention must have three axes, the last of "
-                f"{width}. Got shape {tuple(x.shape)}; add an axis for one sample with "
-                "x[None]."
-            )
-
-
-def _check_multihead(attention: Any) -> None:
-    if not isinstance(attention, nn.MultiheadAttention):
-        raise TypeError(
-            "from_multihead converts a torch.nn.MultiheadAttention. Got "
-            f"{type(attention).__name__}; pass that module of your model."
-        )
-    other = None
-    if attention.in_proj_weight is None:
-        other = f"kdim={attention.kdim} and vdim={attention.vdim}"
-    elif attention.bias_k is not None or attention.add_zero_attn:
-        other = "add_bias_kv or add_zero_attn"
-    if other is not None:
-        raise ValueError(
-            "from_multihead needs queries, keys and values of one width, and no keys "
-            f"besides those of the input. Got {other}; keep this module as it is."
-        )

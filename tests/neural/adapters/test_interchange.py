@@ -223,7 +223,77 @@ def test_arrays_that_do_not_fit_are_refused(shapes, message, tmp_path):
 
 def test_half_of_a_pair_of_factors_is_refused(tmp_path):
     folder = write(tmp_path, PEFT["lora"][0], blocks({"0.lora_A.weight": (2, 4)}))
-    refused(network(), folder, ValueError, "Got .*0.weight")
+    refused(network(), folder, ValueError, "Got none of .*model.0.lora_B.weight")
+
+
+@pytest.mark.parametrize("targets", [["0", "2"], r"\d"], ids=["names", "expression"])
+@every_kind
+def test_file_that_lacks_a_target_of_its_settings_is_refused(kind, targets, tmp_path):
+    config, shapes, _ = PEFT[kind]
+    arrays = blocks(shapes)
+    missing = [name for name in arrays if ".2." in name]
+    for name in missing:
+        del arrays[name]
+    folder = write(tmp_path, {**config, "target_modules": targets}, arrays)
+    refused(network(), folder, ValueError, f"Got none of .*{missing[-1]}.*; save")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"target_modules": ["0"]},
+        {"target_modules": ["0", "absent"]},
+        {"target_modules": ["0", "2"], "exclude_modules": ["2"]},
+        {"target_modules": "all-linear"},
+        {"target_modules": None},
+    ],
+    ids=["one", "absent", "excluded", "shorthand", "none"],
+)
+def test_layers_that_are_no_targets_may_lack_an_adapter(settings, tmp_path):
+    arrays = blocks({"0.miss_block": (3, 2, 2)})
+    folder = write(tmp_path, {**PEFT["col"][0], **settings}, arrays)
+    assert load_peft_adapter(network(), folder) == ["0.weight"]
+
+
+@pytest.mark.parametrize("blocks_are", [None, "h", ["h"]], ids=["any", "text", "list"])
+def test_settings_may_limit_an_adapter_to_numbered_blocks(blocks_are, tmp_path):
+    block = nn.ModuleDict({"q": nn.Linear(4, 4)})
+    model = nn.ModuleDict({"m": nn.ModuleDict({"h": nn.ModuleList([block])})})
+    model["m"]["h"].append(nn.ModuleDict({"q": nn.Linear(4, 4)}))
+    limits = {"layers_to_transform": [1], "layers_pattern": blocks_are}
+    config = {**PEFT["col"][0], "target_modules": ["q"], **limits}
+    write(tmp_path, config, blocks({"m.h.1.q.miss_block": (2, 2, 2)}))
+    assert load_peft_adapter(model, tmp_path) == ["m.h.1.q.weight"]
+    write(tmp_path, config, blocks({"m.h.0.q.miss_block": (2, 2, 2)}))
+    with pytest.raises(ValueError, match=r"Got none of .*'base_model.model.m.h.1.q"):
+        load_peft_adapter(model, tmp_path)
+
+
+@pytest.mark.parametrize("targets", ["(", 3], ids=["open", "number"])
+def test_targets_that_say_no_layers_are_refused(targets, tmp_path):
+    config, shapes, _ = PEFT["col"]
+    folder = write(tmp_path, {**config, "target_modules": targets}, blocks(shapes))
+    refused(network(), folder, ValueError, "'target_modules' in adapter_config.json")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf], ids=["nan", "inf"])
+@every_kind
+def test_numbers_that_are_not_finite_are_refused_by_name(kind, value, tmp_path):
+    config, shapes, _ = PEFT[kind]
+    arrays = blocks(shapes)
+    name = list(arrays)[-1]
+    arrays[name].flat[-1] = value
+    folder = write(tmp_path, config, arrays)
+    refused(network(), folder, ValueError, f"finite .*Got NaN or infinity in .*{name}")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16], ids=str)
+def test_numbers_beyond_the_type_of_the_model_are_refused(dtype, tmp_path):
+    config, shapes, _ = PEFT["col"]
+    arrays = {name: 1e6 * array for name, array in blocks(shapes).items()}
+    folder = write(tmp_path, config, arrays)
+    message = "'0.weight' must be finite in .*float16"
+    refused(network(dtype), folder, ValueError, message)
 
 
 def test_files_that_are_missing_or_none_of_peft_are_refused(tmp_path):

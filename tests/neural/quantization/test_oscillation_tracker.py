@@ -158,3 +158,13 @@ def test_bad_input_is_refused():
 def test_a_state_without_its_parts_is_refused():
     with pytest.raises(ValueError, match=r"'state' of OscillationTracker .* without"):
         OscillationTracker().load_state_dict({"_codes": {}})
+
+
+@pytest.mark.parametrize("part", ["_frequency", "_codes"])
+def test_a_state_with_parts_of_other_weights_is_refused(part):
+    tracker = OscillationTracker()
+    tracker.update({"w": torch.tensor([0, 1])})
+    state = {**tracker.state_dict(), part: {}}
+    with pytest.raises(ValueError, match="must have the same weights in each part"):
+        tracker.load_state_dict(state)
+    assert tracker.codes("w").tolist() == [0, 1]

@@ -11,7 +11,11 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from statlearn.exceptions import DroppedBiasesWarning  # noqa: E402
-from statlearn.neural.quantization import QKReparamAttention  # noqa: E402
+from statlearn.neural import weight_maps  # noqa: E402
+from statlearn.neural.quantization import (  # noqa: E402
+    QKReparamAttention,
+    quantize_model,
+)
 
 X = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(0))
 PADDING = torch.tensor([[0, 0, 0, 1, 1]] + [[0, 0, 0, 0, 0]] * 2).bool()
@@ -217,3 +221,102 @@ def test_bad_input_is_refused():
     layers = [nn.Linear(8, 8)] * 3
     with pytest.raises(ValueError, match=r"square layers of one width. Got shapes"):
         QKReparamAttention.from_projections(*layers, nn.Linear(8, 4), 2)
+
+
+# --- quantised tokens -----------------------------------------------------------
+
+
+def lsq(x, scale, bits):
+    """Round half to even onto signed levels, by hand."""
+    half = 2 ** (bits - 1)
+    return (x / scale).clamp(-half, half - 1).round() * scale
+
+
+def lsq_scale(x, bits):
+    return 2 * x.abs().mean(dim=(0, 2), keepdim=True) / math.sqrt(2 ** (bits - 1) - 1)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_tokens_are_rounded_before_and_after_the_product(batch_first):
+    generator = torch.Generator().manual_seed(0)
+    options = {"batch_first": batch_first, "generator": generator}
+    attention = QKReparamAttention(8, 2, 2, **options).double()
+    x = X.double()
+    attention.quantize_activations(3, x if batch_first else x.transpose(0, 1))
+    product = attention.quantized_product().view(2, 8, 8)
+    rounded = lsq(x, lsq_scale(x, 3), 3)
+    logits = []
+    for head in product:
+        keys = rounded @ head.T
+        keys = lsq(keys, lsq_scale(keys, 3), 3)
+        logits.append(rounded @ keys.mT / math.sqrt(4))
+    given = x if batch_first else x.transpose(0, 1)
+    weights = attention(given, average_attn_weights=False)[1]
+    torch.testing.assert_close(weights, torch.stack(logits, 1).softmax(-1))
+
+
+def test_scales_of_tokens_and_heads_are_trained():
+    attention = QKReparamAttention(8, 2, 2, generator=torch.Generator().manual_seed(0))
+    attention.quantize_activations(2, X)
+    attention(X)[0].square().sum().backward()
+    quantizers = [attention.token_quantizer, *attention.key_quantizers]
+    shapes = [tuple(quantizer.scale.shape) for quantizer in quantizers]
+    assert shapes == [(5, 1)] * 3
+    assert all(q.scale.grad.any() for q in quantizers)
+    assert attention.query_weight.grad.any()
+
+
+def test_quantised_tokens_stay_after_folding_and_in_the_state():
+    attention = QKReparamAttention(8, 2, 2, generator=torch.Generator().manual_seed(0))
+    attention.quantize_activations(2, X)
+    twin = QKReparamAttention(8, 2, 2)
+    twin.quantize_activations(2, X + 1.0)
+    twin.load_state_dict(attention.state_dict())
+    before = attention(X)[0]
+    assert torch.equal(twin(X)[0], before)
+    attention.fold()
+    torch.testing.assert_close(attention(X)[0], before)
+
+
+def test_a_model_quantises_the_tokens_of_its_attention():
+    model = nn.Sequential(nn.Linear(8, 8), nn.Identity())
+    model[1] = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, bias=False)
+    attention = QKReparamAttention.from_multihead(model[1].self_attn, 2)
+    model[1].self_attn = attention
+    quantize_model(model, 2, act_bits=3, sample=X)
+    assert attention.token_quantizer.bits == attention.value.input_quantizer.bits == 3
+    assert len(attention.key_quantizers) == 2
+    assert model(X).isfinite().all()
+
+
+def test_tokens_are_left_alone_where_the_values_are_and_quantised_once():
+    attention = QKReparamAttention(8, 2, 2)
+    quantize_model(attention, 2, include="output", act_bits=3, sample=X)
+    assert attention.token_quantizer is None
+    attention.quantize_activations(3, X)
+    with pytest.raises(ValueError, match=r"once. Got .* inputs of \[''\] already"):
+        quantize_model(attention, 2, include="value", act_bits=3, sample=X)
+
+
+def test_samples_that_give_no_scales_are_refused():
+    attention = QKReparamAttention(8, 2, 2)
+    with pytest.raises(ValueError, match="three axes"):
+        attention.quantize_activations(2, X[0])
+    with pytest.raises(ValueError, match="'bits' of ActivationQuantizer"):
+        attention.quantize_activations(9, X)
+    with pytest.raises(ValueError, match="finite floating point"):
+        attention.quantize_activations(2, X / 0.0)
+    assert attention.token_quantizer is attention.key_quantizers is None
+    attention.quantize_activations(2, X)
+    with pytest.raises(ValueError, match="one scale for each token"):
+        attention(X[:, :3])
+
+
+def test_a_model_is_as_it_was_where_tokens_give_no_scales():
+    attention = QKReparamAttention(8, 2, 2)
+    with torch.no_grad():
+        attention.key_weight.fill_(math.inf)
+    with pytest.raises(ValueError, match="finite floating point"):
+        quantize_model(attention, 2, include="value", act_bits=3, sample=X)
+    assert attention.token_quantizer is None
+    assert not weight_maps(attention)
