@@ -15,9 +15,6 @@ from statlearn.utils._optional import require
 # Without torch nothing below can be defined, so the gate stands at the import.
 require("torch", "neural", "statlearn.neural")
 
-from statlearn.neural._batches import Batch, Batches  # noqa: E402
-from statlearn.neural._history import History, Progress  # noqa: E402
-from statlearn.neural._inference import evaluate, predict  # noqa: E402
 from statlearn.neural._loop import TrainingLoop  # noqa: E402
 from statlearn.neural._loss_reweighter import LossReweighter  # noqa: E402
 from statlearn.neural._map_exits import fold, strip, unfold  # noqa: E402
@@ -28,6 +25,9 @@ from statlearn.neural._map_state import (  # noqa: E402
     map_state_dict,
     weight_maps,
 )
+from statlearn.neural._training._batches import Batch, Batches  # noqa: E402
+from statlearn.neural._training._history import History, Progress  # noqa: E402
+from statlearn.neural._training._inference import evaluate, predict  # noqa: E402
 from statlearn.neural._weight_map import WeightMap, attach  # noqa: E402
 from statlearn.neural.neural_classifier import NeuralClassifier  # noqa: E402
 from statlearn.neural.neural_regressor import NeuralRegressor  # noqa: E402

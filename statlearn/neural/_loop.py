@@ -15,13 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from statlearn.neural import _training_checkpoint as files
-from statlearn.neural._distributed import World, bare
-from statlearn.neural._history import History, Progress, Recorder
-from statlearn.neural._inference import device_of, mode
-from statlearn.neural._interruption import Interruption
-from statlearn.neural._learning_rate import LearningRate
-from statlearn.neural._loop_input import (
+from statlearn.neural._precision import read_precision
+from statlearn.neural._training import _checkpoint as files
+from statlearn.neural._training._distributed import World, bare
+from statlearn.neural._training._history import History, Progress, Recorder
+from statlearn.neural._training._inference import device_of, mode
+from statlearn.neural._training._interruption import Interruption
+from statlearn.neural._training._learning_rate import LearningRate
+from statlearn.neural._training._loop_input import (
     check_parts,
     read_callbacks,
     read_clip,
@@ -29,10 +30,9 @@ from statlearn.neural._loop_input import (
     read_weighting,
     steps_of,
 )
-from statlearn.neural._precision import read_precision
-from statlearn.neural._seeding import kept_random_state, seed_at, seeder
-from statlearn.neural._source import Source
-from statlearn.neural._update import Means, Update
+from statlearn.neural._training._seeding import kept_random_state, seed_at, seeder
+from statlearn.neural._training._source import Source
+from statlearn.neural._training._update import Means, Update
 from statlearn.sampling._counter import stream_key
 from statlearn.utils._validation import is_integer, positive_integer
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from statlearn.neural._distributed import World
+from statlearn.neural._training._distributed import World
 from statlearn.utils._arrays import is_tensor, to_float64, to_labels
 from statlearn.utils._rules import kind_of
 from statlearn.utils._validation import read_rule_weights

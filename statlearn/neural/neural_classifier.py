@@ -11,8 +11,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
 
-from statlearn.neural._estimator import NeuralEstimator
-from statlearn.neural._fit_rows import FitRows
+from statlearn.neural._estimators._estimator import NeuralEstimator
+from statlearn.neural._estimators._fit_rows import FitRows
 from statlearn.utils._losses import positions
 from statlearn.utils._sklearn import StrOptions, fit_context
 from statlearn.utils._validation import apply_class_weight, require_two_classes

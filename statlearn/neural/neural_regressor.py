@@ -10,8 +10,8 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags, column_or_1d
 
-from statlearn.neural._estimator import NeuralEstimator
-from statlearn.neural._fit_rows import FitRows
+from statlearn.neural._estimators._estimator import NeuralEstimator
+from statlearn.neural._estimators._fit_rows import FitRows
 from statlearn.utils._sklearn import fit_context
 
 

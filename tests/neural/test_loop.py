@@ -23,8 +23,8 @@ from loop_cases import (  # noqa: E402
     noise_seed,
     rows,
 )
-from statlearn.neural._batches import Batches  # noqa: E402
 from statlearn.neural._loop import TrainingLoop  # noqa: E402
+from statlearn.neural._training._batches import Batches  # noqa: E402
 from statlearn.schedules import Cosine, Linear  # noqa: E402
 from statlearn.weights import InverseFrequency, KLTilt  # noqa: E402
 

@@ -25,7 +25,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from statlearn.neural import NeuralClassifier, strip  # noqa: E402
-from statlearn.neural._state_file import read_state, write_state  # noqa: E402
+from statlearn.neural._estimators._state_file import read_state, write_state  # noqa: E402
 from statlearn.neural.adapters import apply_bone  # noqa: E402
 from statlearn.neural.models import MLP, ConvNet  # noqa: E402
 from statlearn.neural.quantization import quantize_model  # noqa: E402

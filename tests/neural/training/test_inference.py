@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from loop_cases import cross_entropy, net, rows  # noqa: E402
-from statlearn.neural._batches import Batches  # noqa: E402
-from statlearn.neural._inference import evaluate, predict  # noqa: E402
+from statlearn.neural._training._batches import Batches  # noqa: E402
+from statlearn.neural._training._inference import evaluate, predict  # noqa: E402
 
 
 def test_outputs_are_those_of_the_model_in_evaluation_mode():

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from statlearn.neural._inference import mode
-from statlearn.neural._seeding import kept_random_state
+from statlearn.neural._training._inference import mode
+from statlearn.neural._training._seeding import kept_random_state
 from statlearn.neural.models import MLP
 
 State = dict[str, NDArray[Any]]

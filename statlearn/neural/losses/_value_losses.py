@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from statlearn.neural._loss_rows import pair, row_mean
+from statlearn.neural.losses._loss_rows import pair, row_mean
 from statlearn.utils._levels import read_levels
 from statlearn.utils._validation import positive_number
 

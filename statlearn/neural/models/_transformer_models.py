@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from statlearn.neural._inference import mode
-from statlearn.neural._model_parts import (
+from statlearn.neural._training._inference import mode
+from statlearn.neural.models._model_parts import (
     Seed,
     Sizes,
     as_images,
@@ -16,7 +16,7 @@ from statlearn.neural._model_parts import (
     building,
     start,
 )
-from statlearn.neural._transformer_parts import TransformerBlock
+from statlearn.neural.models._transformer_parts import TransformerBlock
 from statlearn.utils._arrays import real_number
 from statlearn.utils._validation import closed_share, positive_integer
 

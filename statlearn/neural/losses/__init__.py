@@ -16,12 +16,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from statlearn.neural._class_losses import (
+from statlearn.neural.losses._class_losses import (
     binary_cross_entropy_with_logits,
     cross_entropy,
     distillation,
 )
-from statlearn.neural._value_losses import absolute_error, huber, pinball, squared_error
+from statlearn.neural.losses._value_losses import (
+    absolute_error,
+    huber,
+    pinball,
+    squared_error,
+)
 
 __all__ = [
     "PerSampleLoss",

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from statlearn.neural._history import Progress
 from statlearn.neural._loss_reweighter import LossReweighter
+from statlearn.neural._training._history import Progress
 from statlearn.utils._validation import positive_integer, positive_number
 
 

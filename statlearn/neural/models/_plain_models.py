@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from statlearn.neural._model_parts import (
+from statlearn.neural.models._model_parts import (
     ACTIVATIONS,
     NORMS,
     Seed,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from statlearn.neural._batches import Batches, set_epoch
-from statlearn.neural._seeding import Key, seed_at
+from statlearn.neural._training._batches import Batches, set_epoch
+from statlearn.neural._training._seeding import Key, seed_at
 
 _END = object()
 

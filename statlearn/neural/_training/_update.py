@@ -17,14 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from statlearn.neural._batches import (
-    moved,
-    n_rows,
-    rows_of,
-    weight_and_groups,
-    with_arrays,
-)
-from statlearn.neural._distributed import World
 from statlearn.neural._loss_reweighter import (
     LossReweighter,
     checked_losses,
@@ -32,7 +24,15 @@ from statlearn.neural._loss_reweighter import (
     weighted_sum,
 )
 from statlearn.neural._precision import autocast_of, scaler_of
-from statlearn.neural._seeding import seeder
+from statlearn.neural._training._batches import (
+    moved,
+    n_rows,
+    rows_of,
+    weight_and_groups,
+    with_arrays,
+)
+from statlearn.neural._training._distributed import World
+from statlearn.neural._training._seeding import seeder
 
 _CALLER = "TrainingLoop"
 

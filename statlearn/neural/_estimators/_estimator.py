@@ -16,12 +16,12 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import validate_data
 
-from statlearn.neural._fit_rows import FitRows, Table
-from statlearn.neural._fitted_module import DTYPES, FittedModule, Live
-from statlearn.neural._monitor import Monitor
-from statlearn.neural._network import Network, arrays_of, to_torch
-from statlearn.neural._optimizers import NAMES, make_optimizer
-from statlearn.neural._trainer import Trainer
+from statlearn.neural._estimators._fit_rows import FitRows, Table
+from statlearn.neural._estimators._fitted_module import DTYPES, FittedModule, Live
+from statlearn.neural._estimators._monitor import Monitor
+from statlearn.neural._estimators._network import Network, arrays_of, to_torch
+from statlearn.neural._estimators._optimizers import NAMES, make_optimizer
+from statlearn.neural._estimators._trainer import Trainer
 from statlearn.neural.losses import get_loss
 from statlearn.schedules import Cosine, Linear
 from statlearn.utils._callbacks import Watch
@@ -62,7 +62,7 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
     Examples
     --------
     >>> from statlearn.neural import NeuralClassifier
-    >>> from statlearn.neural._estimator import NeuralEstimator
+    >>> from statlearn.neural._estimators._estimator import NeuralEstimator
     >>> issubclass(NeuralClassifier, NeuralEstimator)
     True
     """

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from statlearn.neural._batches import Batches, moved, weight_and_groups
 from statlearn.neural._loss_reweighter import (
     checked_losses,
     counted_rows,
     weighted_sum,
 )
 from statlearn.neural._precision import autocast_of, read_precision
+from statlearn.neural._training._batches import Batches, moved, weight_and_groups
 
 
 @contextmanager

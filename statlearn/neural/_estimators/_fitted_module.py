@@ -13,17 +13,17 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from statlearn.neural._fit_rows import Table
-from statlearn.neural._inference import predict
-from statlearn.neural._network import (
+from statlearn.neural._estimators._fit_rows import Table
+from statlearn.neural._estimators._network import (
     Network,
     State,
     load_arrays,
     make_module,
     to_plain,
 )
-from statlearn.neural._state_file import read_state, write_state
-from statlearn.neural._trainer import Trainer
+from statlearn.neural._estimators._state_file import read_state, write_state
+from statlearn.neural._estimators._trainer import Trainer
+from statlearn.neural._training._inference import predict
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 

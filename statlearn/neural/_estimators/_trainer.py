@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from statlearn.neural._batches import Batches
-from statlearn.neural._fit_rows import FitRows, Table
-from statlearn.neural._history import Progress
+from statlearn.neural._estimators._fit_rows import FitRows, Table
+from statlearn.neural._estimators._network import Network
 from statlearn.neural._loop import TrainingLoop
 from statlearn.neural._loss_reweighter import checked_losses
-from statlearn.neural._network import Network
+from statlearn.neural._training._batches import Batches
+from statlearn.neural._training._history import Progress
 from statlearn.utils._rules import kind_of
 from statlearn.weights import get_rule
 

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from statlearn.neural._interruption import Interruption
+from statlearn.neural._training._interruption import Interruption
 
 pytestmark = pytest.mark.usefixtures("keyboard")
 

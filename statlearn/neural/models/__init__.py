@@ -8,8 +8,8 @@ Models are made on the CPU in the default dtype.
 
 from __future__ import annotations
 
-from statlearn.neural._plain_models import MLP, ConvNet
-from statlearn.neural._transformer_models import CharLM, TinyViT
-from statlearn.neural._transformer_parts import Attention
+from statlearn.neural.models._plain_models import MLP, ConvNet
+from statlearn.neural.models._transformer_models import CharLM, TinyViT
+from statlearn.neural.models._transformer_parts import Attention
 
 __all__ = ["MLP", "Attention", "CharLM", "ConvNet", "TinyViT"]

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 from loop_cases import batches_of, equal, loop_of, net, rows  # noqa: E402
-from statlearn.neural import _training_checkpoint as files  # noqa: E402
+from statlearn.neural._training import _checkpoint as files  # noqa: E402
 from statlearn.schedules import Cosine  # noqa: E402
 
 N_EPOCHS = 2

@@ -14,7 +14,7 @@ from zipfile import ZipFile, is_zipfile
 import torch
 from torch import Tensor
 
-from statlearn.neural._distributed import World
+from statlearn.neural._training._distributed import World
 from statlearn.utils._files import replacing
 from statlearn.utils._validation import is_integer
 

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 from loop_cases import equal, loop_of, net, rows  # noqa: E402
-from statlearn.neural._batches import (  # noqa: E402
+from statlearn.neural._training._batches import (  # noqa: E402
     Batch,
     Batches,
     moved,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from statlearn.neural._loss_rows import pair, row_mean, token_mean
+from statlearn.neural.losses._loss_rows import pair, row_mean, token_mean
 from statlearn.utils._validation import closed_share, positive_number
 
 

@@ -1,0 +1,1 @@
+"""What the neural estimators share, from their rows to their files."""

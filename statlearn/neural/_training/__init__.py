@@ -1,0 +1,1 @@
+"""What the training loop is made of; the loop itself is `neural/_loop.py`."""
