@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from statlearn.merging._descent import assigned
 from statlearn.merging._evidence import read_layers, read_rows
+from statlearn.merging._flips import names_that_flip
 from statlearn.merging._matching import (
     MatchResult,
     distance_between,
@@ -31,6 +32,7 @@ def match_activations(
     *,
     activations: Sequence[Mapping[str, Any]] | None = None,
     correlation: bool = False,
+    signed: bool | Collection[str] = False,
 ) -> MatchResult:
     r"""Find the order of units in which two networks compute alike on data.
 
@@ -52,18 +54,22 @@ def match_activations(
     correlation : bool, default=False
         Whether to match by correlations instead of inner products. Units that are
         constant on the data correlate with none.
+    signed : bool or collection of str, default=False
+        Whether units of odd activations may also be flipped, as in
+        :func:`match_weights`.
 
     Returns
     -------
     MatchResult
-        The permutations and the distances of the weights, with `n_sweeps` 1.
+        The permutations, the signs and the distances of the weights, with `n_sweeps` 1.
 
     Raises
     ------
     TypeError
         If X is given for networks that are no scikit-learn perceptrons.
     ValueError
-        If there are neither rows nor activations, or both, or something does not fit.
+        If there are neither rows nor activations, or both, or something does not fit,
+        or units are signed whose activation is known not to be odd.
 
     See Also
     --------
@@ -73,8 +79,9 @@ def match_activations(
     Notes
     -----
     With outputs :math:`Z_A, Z_B` (n_samples, n) of a layer behind its activation the
-    permutation maximises :math:`\sum_i (Z_A^\top Z_B)_{i, \pi(i)}`. The weights
-    need not come closer: the gain may be negative.
+    permutation maximises :math:`\sum_i (Z_A^\top Z_B)_{i, \pi(i)}`, or the sum of the
+    absolute values for units that may flip. The weights need not come closer: the gain
+    may be negative.
 
     References
     ----------
@@ -95,6 +102,7 @@ def match_activations(
     caller = "match_activations"
     start, moved = read_networks(spec, [reference, model], caller)
     sizes = spec.sizes(moved)
+    flips = names_that_flip(spec, signed, [reference, model], moved, caller)
     if (X is None) == (activations is None):
         raise ValueError(
             f"{caller} needs either rows 'X' or 'activations'. Got "
@@ -109,12 +117,17 @@ def match_activations(
         for name, (a, b) in batch.items():
             products.setdefault(name, _Products(correlation)).add(a, b)
     permutations = {name: np.arange(size) for name, size in sizes.items()}
+    signs = {name: np.ones(sizes[name], dtype=np.int8) for name in flips}
     for name, product in products.items():
-        permutations[name] = linear_sum_assignment(product.matrix(), maximize=True)[1]
+        permutations[name], found = assigned(product.matrix(), flips=name in flips)
+        signs |= {} if found is None else {name: found}
     before = distance_between(start, moved)
-    after = distance_between(start, permuted(spec, permutations, moved))
+    after = distance_between(start, permuted(spec, permutations, moved, signs))
     gain = 0.5 * (before**2 - after**2)
-    return MatchResult(permutations, before, after, 1, True, np.array([gain]))
+    return MatchResult(
+        *(permutations, before, after, 1, True, np.array([gain])),
+        signs if flips else None,
+    )
 
 
 class _Products:

@@ -4,22 +4,26 @@ For each permutation a matrix C of inner products is kept: entry (i, j) is what 
 of the reference and unit j of the model have in common, given the orders of all other
 units. When k units of another permutation have moved, C changes by a product with k
 rows, so that a pass in which little moves costs little more than its assignments; and
-an assignment whose C has not changed is not solved again.
+an assignment whose C has not changed is not solved again. Units that may be flipped are
+assigned by the sizes of C, and take its signs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from statlearn.merging._permute import with_blocks
+from statlearn.merging._permute import along_axis, with_blocks
 from statlearn.merging._state import Array
-from statlearn.merging.permutation_spec import Permutations, PermutationSpec
+from statlearn.merging.permutation_spec import Permutations, PermutationSpec, Signs
 
+# A permutation with the signs of its units, None if they have none.
+Placed = tuple[NDArray[np.intp], NDArray[np.int8] | None]
 Order = Literal["random", "forward", "backward"]
 
 
@@ -31,6 +35,8 @@ class Descent:
     spec : PermutationSpec
     reference, model : dict of str to ndarray of float64
     begin : dict of str to ndarray of int
+    signs : mapping of str to ndarray of int
+        Signs to begin with, for permutations whose units may be flipped.
     include_bias : bool
     """
 
@@ -41,9 +47,11 @@ class Descent:
         model: Mapping[str, Array],
         begin: Mapping[str, NDArray[np.intp]],
         *,
+        signs: Signs = MappingProxyType({}),
         include_bias: bool = True,
     ) -> None:
         self.current = dict(begin)
+        self.signs = dict(signs)
         self.gains: list[float] = []
         self.converged = False
         self._pairs = {
@@ -84,21 +92,40 @@ class Descent:
     def step(self, name: str, least: float) -> float:
         """Solve for one permutation; return the gain, 0 if it stays."""
         common = self._common[name]
+        scratch = self._scratch[len(common)]
         for pair in self._pairs[name]:
-            if pair.add_to(common, self.current, self._scratch[len(common)]):
+            if pair.add_to(common, self.current, self.signs, scratch):
                 self._solved[name] = False
         if self._solved[name]:
             return 0.0
         self._solved[name] = True
-        old = self.current[name]
-        new = linear_sum_assignment(common, maximize=True)[1]
-        rows = np.arange(len(old))
-        gain = float(common[rows, new].sum() - common[rows, old].sum())
+        old = self.current[name], self.signs.get(name)
+        new = assigned(common, flips=name in self.signs, out=scratch)
+        gain = _in_common(common, new) - _in_common(common, old)
         # Ties are left alone, or labels of equal units would go round for ever.
-        if gain <= least or np.array_equal(new, old):
+        if gain <= least:
             return 0.0
-        self.current[name] = new
+        self.current[name], signs = new
+        if signs is not None:
+            self.signs[name] = signs
         return gain
+
+
+def assigned(common: Array, *, flips: bool, out: Array | None = None) -> Placed:
+    """Return the units with most in common, (n, n), and signs if they may flip."""
+    possible = np.abs(common, out=out) if flips else common
+    order = linear_sum_assignment(possible, maximize=True)[1]
+    if not flips:
+        return order, None
+    negative = common[np.arange(len(order)), order] < 0.0
+    return order, np.where(negative, np.int8(-1), np.int8(1))
+
+
+def _in_common(common: Array, placed: Placed) -> float:
+    """Return what all units have in common with those of the reference."""
+    order, signs = placed
+    values = common[np.arange(len(order)), order]
+    return float((values if signs is None else values * signs).sum())
 
 
 class Pair:
@@ -132,48 +159,64 @@ class Pair:
         ]
         self._reference = _in_front(reference, axis, block)
         self._model = _in_front(model, axis, block)
-        self._seen: dict[str, NDArray[np.intp]] | None = None
+        self._seen: dict[str, Placed] | None = None
 
-    def add_to(self, common: Array, current: Permutations, scratch: Array) -> bool:
+    def add_to(
+        self, common: Array, current: Permutations, signs: Signs, scratch: Array
+    ) -> bool:
         """Add what has changed in the inner products; tell whether anything has."""
-        seen, self._seen = self._seen, {e[0]: current[e[0]] for _, e in self._others}
+        others = [name for _, (name, _) in self._others]
+        now: dict[str, Placed] = {n: (current[n], signs.get(n)) for n in others}
+        seen, self._seen = self._seen, now
         if seen is None:
-            common += _products(self._reference, self._ordered(current), scratch)
+            common += _products(self._reference, self._ordered(now), scratch)
             return True
-        moved = [name for name in seen if seen[name] is not current[name]]
+        # Signs do not change without a new array of positions.
+        moved = [name for name in seen if seen[name][0] is not now[name][0]]
         if not moved:
             return False
         if len(self._others) == 1:
-            old, new = seen[moved[0]], current[moved[0]]
+            old, new = seen[moved[0]], now[moved[0]]
             common += _products(*self._moved(old, new), scratch)
         else:
-            common += _products(self._reference, self._ordered(current), scratch)
+            common += _products(self._reference, self._ordered(now), scratch)
             common -= _products(self._reference, self._ordered(seen), scratch)
         return True
 
-    def _moved(
-        self, old: NDArray[np.intp], new: NDArray[np.intp]
-    ) -> tuple[Array, Array]:
+    def _moved(self, old: Placed, new: Placed) -> tuple[Array, Array]:
         """Return the part of the reference that meets other numbers, and their change.
 
         Only for arrays with one other permutation; both arrays (n, moved, ...).
         """
         axis, (_, block) = self._others[0]
-        rows = np.flatnonzero(old != new)
-        before, after = with_blocks(old[rows], block), with_blocks(new[rows], block)
+        different = old[0] != new[0]
+        if new[1] is not None:
+            different |= old[1] != new[1]
+        rows = np.flatnonzero(different)
         # Views with the moved units first: of a matrix, rows are copied as they lie.
         model = np.moveaxis(self._model, axis, 0)
         fixed = np.moveaxis(self._reference, axis, 0)[with_blocks(rows, block)]
-        change = model[after]
-        change -= model[before]
+        change = _taken(model, 0, new, block, rows)
+        change -= _taken(model, 0, old, block, rows)
         return np.moveaxis(fixed, 1, 0), np.moveaxis(change, 1, 0)
 
-    def _ordered(self, current: Permutations) -> Array:
+    def _ordered(self, placed: Mapping[str, Placed]) -> Array:
         """Return the model's array with all other permutations applied."""
         array = self._model
         for axis, (name, block) in self._others:
-            array = array[(slice(None),) * axis + (with_blocks(current[name], block),)]
+            array = _taken(array, axis, placed[name], block)
         return array
+
+
+def _taken(
+    array: Array, axis: int, placed: Placed, block: int, rows: Any = slice(None)
+) -> Array:
+    """Return the numbers of units, or of some rows of them, a copy of the array."""
+    order, signs = placed
+    taken = array[(slice(None),) * axis + (with_blocks(order[rows], block),)]
+    if signs is not None and (signs[rows] < 0).any():
+        taken *= along_axis(signs[rows], block, array.ndim - axis)
+    return taken
 
 
 def _in_front(array: Array, axis: int, block: int) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.merging._descent import Descent
+from statlearn.merging._flips import names_that_flip
 from statlearn.merging._matching import (
     check_options,
     distance_between,
@@ -20,6 +21,7 @@ from statlearn.merging._matching import (
 from statlearn.merging._permute import (
     apply_permutation,
     compose_permutations,
+    compose_signs,
     invert_permutations,
 )
 from statlearn.merging._state import Array
@@ -46,6 +48,9 @@ class MatchManyResult:
         is False.
     converged : bool
         Whether the last round changed nothing.
+    signs : list of dict of str to ndarray of int, or None
+        For each network the signs of its units, as in :func:`apply_permutation`. None
+        if no units may flip.
     """
 
     models: list[Any]
@@ -54,6 +59,7 @@ class MatchManyResult:
     distance_after: float
     n_rounds: int
     converged: bool
+    signs: list[dict[str, NDArray[np.int8]]] | None = None
 
 
 def match_many(
@@ -62,6 +68,7 @@ def match_many(
     *,
     max_iter: int = 100,
     tol: float = 1e-12,
+    signed: bool | Collection[str] = False,
     random_state: Any = None,
 ) -> MatchManyResult:
     r"""Bring three or more networks near one another by the order of their units.
@@ -80,21 +87,24 @@ def match_many(
         Limit on the rounds, and on the passes of each match.
     tol : float, default=1e-12
         Gain, relative to the norms of the networks, below which nothing is changed.
+    signed : bool or collection of str, default=False
+        Whether units of odd activations may also be flipped, as in
+        :func:`match_weights`.
     random_state : int, Generator, RandomState or None, default=None
         Order of networks in a round and of permutations in a pass.
 
     Returns
     -------
     MatchManyResult
-        Networks and permutations.
+        Networks, permutations and signs.
 
     Raises
     ------
     TypeError
         If the spec is none, the models are no list or one has no weights.
     ValueError
-        If there are fewer than two, spec and networks do not fit, or a number is not
-        finite.
+        If there are fewer than two, spec and networks do not fit, a number is not
+        finite, or units are signed whose activation is known not to be odd.
 
     Warns
     -----
@@ -137,37 +147,46 @@ def match_many(
     _check_models(models)
     networks = read_networks(spec, models, "match_many")
     check_options("match_many", "random", 1, max_iter, tol)
+    flips = names_that_flip(spec, signed, models, networks[0], "match_many")
     before = _mean_distance(networks)
     rng = as_generator(random_state)
     sizes = spec.sizes(networks[0])
-    orders = [{name: np.arange(n) for name, n in sizes.items()} for _ in networks]
+    begin = {name: np.arange(n) for name, n in sizes.items()}
+    upright = {name: np.ones(sizes[name], dtype=np.int8) for name in flips}
+    orders, signs = [begin for _ in networks], [upright for _ in networks]
     n_rounds, changed = 0, True
     while changed and n_rounds < max_iter:
         n_rounds, changed = n_rounds + 1, False
         for which in rng.permutation(len(networks)):
             others = [network for i, network in enumerate(networks) if i != which]
             centre = {name: _mean([o[name] for o in others]) for name in networks[0]}
-            begin = {name: np.arange(n) for name, n in sizes.items()}
-            descent = Descent(spec, centre, networks[which], begin)
+            descent = Descent(spec, centre, networks[which], begin, signs=upright)
             descent.run("random", max_iter, tol, rng)
             if sum(descent.gains) > 0.0:
                 changed = True
-                networks[which] = permuted(spec, descent.current, networks[which])
-                orders[which] = compose_permutations(orders[which], descent.current)
+                order, turn = descent.current, descent.signs
+                networks[which] = permuted(spec, order, networks[which], turn)
+                signs[which] = compose_signs(signs[which], order, turn)
+                orders[which] = compose_permutations(orders[which], order)
     if changed:
         warn_of_limit("match_many", max_iter)
     back = invert_permutations(orders[0])
     orders = [compose_permutations(order, back) for order in orders]
+    turn_back = compose_signs(signs[0], back, upright)
+    signs = [compose_signs(one, back, turn_back) for one in signs]
     return MatchManyResult(
         [
-            set_weights(model, apply_permutation(spec, order, get_weights(model)))
-            for model, order in zip(models, orders, strict=True)
+            set_weights(
+                model, apply_permutation(spec, order, get_weights(model), signs=turn)
+            )
+            for model, order, turn in zip(models, orders, signs, strict=True)
         ],
         orders,
         before,
         _mean_distance(networks),
         n_rounds,
         not changed,
+        signs if flips else None,
     )
 
 

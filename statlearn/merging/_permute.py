@@ -1,4 +1,4 @@
-"""Permutations at work: put the units of a network in another order."""
+"""Permutations at work: put the units of a network in another order, and flip them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.merging._flips import check_flips
 from statlearn.merging._state import State, restorer, to_array
-from statlearn.merging.permutation_spec import Permutations, PermutationSpec
+from statlearn.merging.permutation_spec import Permutations, PermutationSpec, Signs
 
 
 def apply_permutation(
-    spec: PermutationSpec, permutations: Permutations, weights: State
+    spec: PermutationSpec,
+    permutations: Permutations,
+    weights: State,
+    *,
+    signs: Signs | None = None,
 ) -> dict[str, Any]:
-    """Put the units of a network in another order.
+    r"""Put the units of a network in another order.
 
     Parameters
     ----------
@@ -26,6 +31,10 @@ def apply_permutation(
         ``permutations[name][i]``. One that is missing is the identity.
     weights : mapping of str to array or tensor
         State dict of the network; it is not changed.
+    signs : mapping of str to ndarray of int, default=None
+        For units of odd activations, 1 or -1 for each: unit i of the result is
+        ``signs[name][i]`` times unit ``permutations[name][i]``. Signs that are missing
+        are 1.
 
     Returns
     -------
@@ -34,12 +43,22 @@ def apply_permutation(
 
     Raises
     ------
+    TypeError
+        If an array of units that are flipped holds no floating numbers.
     ValueError
-        If spec, permutations and weights do not fit.
+        If spec, permutations, signs and weights do not fit, or units of a normalisation
+        layer are flipped.
 
     See Also
     --------
     match_weights : Finds the permutations that bring two networks close.
+
+    Notes
+    -----
+    Where :math:`\phi(-z) = -\phi(z)`, a unit whose inputs, bias and outgoing weights
+    are negated computes the negative of what it did and gives the next layer the same.
+    Signs flip all axes that the spec gives a permutation. Whether the activation behind
+    it is odd cannot be read from arrays: :func:`check_function_preserved` tries.
 
     Examples
     --------
@@ -50,12 +69,15 @@ def apply_permutation(
     >>> apply_permutation(mlp_spec(2), {"P0": np.array([1, 0])}, weights)["W0"]
     array([[2., 1.]])
     """
-    spec.check(permutations, weights)
+    spec.check(permutations, weights, signs)
+    if signs:
+        check_flips(spec, signs, weights, "apply_permutation")
     permuted: dict[str, Any] = {}
     for name in weights:
         array = to_array(weights[name])
+        entries = spec.axes.get(name, ())
         permuted[name] = restorer(weights[name])(
-            permute_array(array, spec.axes.get(name, ()), permutations).copy()
+            permute_array(array, entries, permutations, signs).copy()
         )
     return permuted
 
@@ -64,13 +86,25 @@ def permute_array(
     array: NDArray[Any],
     entries: Sequence[tuple[str, int] | None],
     permutations: Permutations,
+    signs: Signs | None = None,
 ) -> NDArray[Any]:
     """Reorder one array along its permuted axes; the same array if there are none."""
     for axis, entry in enumerate(entries):
         if entry is not None and entry[0] in permutations:
             order = with_blocks(np.asarray(permutations[entry[0]]), entry[1])
             array = np.take(array, order, axis=axis)
+        if entry is not None and signs and entry[0] in signs:
+            array = array * along_axis(signs[entry[0]], entry[1], array.ndim - axis)
     return array
+
+
+def along_axis(signs: NDArray[np.int8], block: int, n_axes: int) -> NDArray[np.int8]:
+    """Return signs of numbers on the first of `n_axes` axes, (n * block, 1, ...).
+
+    Small integers, so that arrays times signs keep their floating type.
+    """
+    numbers = np.repeat(np.asarray(signs, dtype=np.int8), block)
+    return numbers.reshape(-1, *[1] * (n_axes - 1))
 
 
 def with_blocks(order: NDArray[np.intp], block: int) -> NDArray[np.intp]:
@@ -78,6 +112,20 @@ def with_blocks(order: NDArray[np.intp], block: int) -> NDArray[np.intp]:
     if block == 1:
         return order
     return (order[:, None] * block + np.arange(block)).ravel()
+
+
+def random_signs(n_units: int, rng: np.random.Generator) -> NDArray[np.int8]:
+    """Return 1 or -1 for each unit, each as likely."""
+    return rng.choice(np.array([-1, 1], dtype=np.int8), n_units)
+
+
+def compose_signs(
+    first: Signs, second: Permutations, second_signs: Signs
+) -> dict[str, NDArray[np.int8]]:
+    """Return the signs of two signed permutations, one after the other."""
+    return {
+        name: first[name][second[name]] * signs for name, signs in second_signs.items()
+    }
 
 
 def invert_permutations(permutations: Permutations) -> dict[str, NDArray[np.intp]]:
@@ -96,6 +144,11 @@ def invert_permutations(permutations: Permutations) -> dict[str, NDArray[np.intp
     See Also
     --------
     compose_permutations : One after the other.
+
+    Notes
+    -----
+    Signs that belong to permutations are undone by
+    ``signs[name][inverse[name]]``, applied with the inverse.
 
     Examples
     --------
@@ -130,6 +183,11 @@ def compose_permutations(
     See Also
     --------
     invert_permutations : The way back.
+
+    Notes
+    -----
+    Signs that belong to them compose to
+    ``first_signs[name][second[name]] * second_signs[name]``.
 
     Examples
     --------

@@ -38,6 +38,9 @@ class MatchedAveraging(Delegating):
     method : {"many", "first", "activation"}, default="many"
         Match each to the mean of the others by their weights, or each to the first one
         by its weights or by what its units compute on rows.
+    signed : bool, default=False
+        Whether units may also be flipped: for networks with activation "tanh" or
+        "identity", where it brings them nearer.
     weights : sequence of float of length n_models, default=None
         Weights of the average; equal ones for None.
     random_state : int, Generator, RandomState or None, default=None
@@ -49,6 +52,8 @@ class MatchedAveraging(Delegating):
         The average.
     permutations_ : list of dict of str to ndarray of int
         For each network the old positions of its units.
+    signs_ : list of dict of str to ndarray of int, or None
+        For each network 1 or -1 for each unit; None unless `signed`.
     classes_ : ndarray of shape (n_classes,)
         Classes, if the networks are classifiers.
     n_features_in_ : int
@@ -87,13 +92,23 @@ class MatchedAveraging(Delegating):
     _parameter_constraints: dict = {
         "estimators": [list, tuple],
         "method": [StrOptions({"many", "first", "activation"})],
+        "signed": ["boolean"],
         "weights": ["array-like", None],
         "random_state": ["random_state", np.random.Generator],
     }
 
-    def __init__(self, estimators, *, method="many", weights=None, random_state=None):
+    def __init__(
+        self,
+        estimators,
+        *,
+        method="many",
+        signed=False,
+        weights=None,
+        random_state=None,
+    ):
         self.estimators = estimators
         self.method = method
+        self.signed = signed
         self.weights = weights
         self.random_state = random_state
 
@@ -130,7 +145,8 @@ class MatchedAveraging(Delegating):
             If a model is no scikit-learn perceptron.
         ValueError
             If there are fewer than two, they differ in classes, layers or activations,
-            or rows are missing for activations.
+            rows are missing for activations, or units are signed whose activation is
+            not odd.
         """
         networks = [_thawed(estimator) for estimator in self.estimators]
         _check_networks(networks)
@@ -140,7 +156,7 @@ class MatchedAveraging(Delegating):
                 "pass rows that the networks are used on, or method='many'."
             )
         first = networks[0]
-        states, self.permutations_ = self._lined_up(networks, X)
+        states, self.permutations_, self.signs_ = self._lined_up(networks, X)
         merged = average(states[0], states, weights=self.weights)
         self.estimator_ = set_weights(first, merged)
         for name in ("classes_", "n_features_in_", "feature_names_in_"):
@@ -149,25 +165,31 @@ class MatchedAveraging(Delegating):
                 setattr(self, name, getattr(first, name))
         return self
 
-    def _lined_up(self, networks: list[Any], X: Any) -> tuple[list[Any], list[Any]]:
-        """Return state dicts in matching order, and the permutations."""
-        spec = spec_for(networks[0])
+    def _lined_up(
+        self, networks: list[Any], X: Any
+    ) -> tuple[list[Any], list[Any], list[Any] | None]:
+        """Return state dicts in matching order, the permutations and the signs."""
+        spec, signed = spec_for(networks[0]), self.signed
         rng = as_generator(self.random_state)
         if self.method == "many":
-            found = match_many(networks, spec, random_state=rng)
-            return [get_weights(model) for model in found.models], found.permutations
+            many = match_many(networks, spec, signed=signed, random_state=rng)
+            states = [get_weights(model) for model in many.models]
+            return states, many.permutations, many.signs
         first = networks[0]
-        permutations = [
-            match_weights(spec, first, network, random_state=rng).permutations
+        found = [
+            match_weights(spec, first, network, signed=signed, random_state=rng)
             if self.method == "first"
-            else match_activations(spec, first, network, X).permutations
+            else match_activations(spec, first, network, X, signed=signed)
             for network in networks
         ]
         states = [
-            apply_permutation(spec, order, get_weights(network))
-            for order, network in zip(permutations, networks, strict=True)
+            apply_permutation(
+                spec, one.permutations, get_weights(network), signs=one.signs
+            )
+            for one, network in zip(found, networks, strict=True)
         ]
-        return states, permutations
+        signs = [one.signs for one in found] if signed else None
+        return states, [one.permutations for one in found], signs
 
 
 def _thawed(estimator: Any) -> Any:

@@ -12,6 +12,8 @@ from statlearn.merging._state import State, listed, to_array
 from statlearn.utils._validation import is_integer, positive_integer
 
 Permutations = Mapping[str, NDArray[np.intp]]
+# 1 or -1 for each unit, behind the permutation: which units are flipped.
+Signs = Mapping[str, NDArray[np.int8]]
 
 
 class PermutationSpec:
@@ -143,8 +145,10 @@ class PermutationSpec:
                     )
         return sizes
 
-    def check(self, permutations: Permutations, weights: State) -> None:
-        """Refuse permutations that are not those of this spec.
+    def check(
+        self, permutations: Permutations, weights: State, signs: Signs | None = None
+    ) -> None:
+        """Refuse permutations and signs that are not those of this spec.
 
         Parameters
         ----------
@@ -152,20 +156,33 @@ class PermutationSpec:
             For each name, the old position of each unit.
         weights : mapping of str to array or tensor
             State dict of a network that the spec fits.
+        signs : mapping of str to ndarray of int, default=None
+            For each name, 1 or -1 for each unit behind the permutation.
 
         Raises
         ------
         ValueError
-            If a permutation is unknown, or is none of its units. One that is missing
-            is the identity.
+            If a permutation is unknown, or is none of its units, or signs are not 1
+            or -1 for each. Permutations that are missing are the identity, and signs
+            that are missing are 1.
         """
         sizes = self.sizes(weights)
-        for name, order in permutations.items():
+        signs = {} if signs is None else signs
+        for name in [*permutations, *signs]:
             if name not in sizes:
                 raise ValueError(
                     "Permutations must be named as in the spec, "
                     f"{listed(list(sizes))}. Got {name!r}; correct the name."
                 )
+        for name, found in signs.items():
+            shape = np.shape(found)
+            if shape != (sizes[name],) or not np.isin(found, (-1, 1)).all():
+                raise ValueError(
+                    f"The signs of {name!r} must hold 1 or -1 for each of "
+                    f"{sizes[name]} units. Got an array of shape {shape} "
+                    "without that; pass the result of match_weights."
+                )
+        for name, order in permutations.items():
             found = np.asarray(order)
             integers = found.ndim == 1 and found.dtype.kind in "iu"
             if not integers or not np.array_equal(

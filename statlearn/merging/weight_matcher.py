@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -42,8 +43,11 @@ class WeightMatcher(BaseEstimator):
         Whether arrays with one axis count.
     correlation : bool, default=False
         Whether activations are matched by correlations.
+    signed : bool or list of str, default=False
+        Whether units may also be flipped, or those of the permutations named: right for
+        odd activations, such as tanh.
     warm_start : bool, default=False
-        Whether `fit` starts from the permutations of the last one.
+        Whether `fit` starts from the permutations and signs of the last one.
     random_state : int, Generator, RandomState or None, default=None
         Randomness of orders and starts.
 
@@ -51,6 +55,9 @@ class WeightMatcher(BaseEstimator):
     ----------
     permutations_ : dict of str to ndarray of int
         For each permutation the old positions of the units.
+    signs_ : dict of str to ndarray of int, or None
+        For each permutation whose units may flip 1 or -1 for each; None if no units
+        may.
     spec_ : PermutationSpec
         The spec that was used.
     distance_before_, distance_after_ : float
@@ -98,6 +105,7 @@ class WeightMatcher(BaseEstimator):
         "tol": [Interval(Real, 0, None, closed="left")],
         "include_bias": ["boolean"],
         "correlation": ["boolean"],
+        "signed": ["boolean", list, tuple],
         "warm_start": ["boolean"],
         "random_state": ["random_state", np.random.Generator],
     }
@@ -113,6 +121,7 @@ class WeightMatcher(BaseEstimator):
         tol=1e-12,
         include_bias=True,
         correlation=False,
+        signed=False,
         warm_start=False,
         random_state=None,
     ):
@@ -124,6 +133,7 @@ class WeightMatcher(BaseEstimator):
         self.tol = tol
         self.include_bias = include_bias
         self.correlation = correlation
+        self.signed = signed
         self.warm_start = warm_start
         self.random_state = random_state
 
@@ -141,19 +151,21 @@ class WeightMatcher(BaseEstimator):
         Returns
         -------
         self : WeightMatcher
-            With the permutations.
+            With the permutations and signs.
 
         Raises
         ------
         TypeError
             If a model has no weights, or its layers are unknown with spec="auto".
         ValueError
-            If spec and networks do not fit, a number is not finite, or rows are missing
-            for activations.
+            If spec and networks do not fit, a number is not finite, rows are missing
+            for activations, or units are signed whose activation is known not to be
+            odd.
         """
         self.spec_ = spec_for(reference) if self.spec == "auto" else self.spec
         result = self._match(reference, model, X)
         self.permutations_ = result.permutations
+        self.signs_ = result.signs
         self.distance_before_ = result.distance_before
         self.distance_after_ = result.distance_after
         self.n_sweeps_ = result.n_sweeps
@@ -168,7 +180,9 @@ class WeightMatcher(BaseEstimator):
                     "pass rows that the networks are used on, or method='weight'."
                 )
             return match_activations(
-                self.spec_, reference, model, X, correlation=self.correlation
+                *(self.spec_, reference, model, X),
+                correlation=self.correlation,
+                signed=self.signed,
             )
         known = getattr(self, "permutations_", None)
         return match_weights(
@@ -180,12 +194,21 @@ class WeightMatcher(BaseEstimator):
             max_iter=self.max_iter,
             tol=self.tol,
             include_bias=self.include_bias,
+            signed=self.signed,
             init=known if self.warm_start else None,
+            init_signs=self._known_signs() if self.warm_start else None,
             random_state=self.random_state,
         )
 
+    def _known_signs(self) -> dict[str, NDArray[np.int8]]:
+        """Return the signs of the last fit, of units that still may flip."""
+        known = getattr(self, "signs_", None) or {}
+        all_or_none = isinstance(self.signed, (bool, np.bool_))
+        names = (known if self.signed else ()) if all_or_none else self.signed
+        return {name: signs for name, signs in known.items() if name in names}
+
     def transform(self, model: Any) -> Any:
-        """Put the units of a network in the order found.
+        """Put the units of a network in the order found, with the signs found.
 
         Parameters
         ----------
@@ -200,7 +223,10 @@ class WeightMatcher(BaseEstimator):
         check_is_fitted(self)
         weights = get_weights(model)
         return set_weights(
-            model, apply_permutation(self.spec_, self.permutations_, weights)
+            model,
+            apply_permutation(
+                self.spec_, self.permutations_, weights, signs=self.signs_
+            ),
         )
 
     def fit_transform(self, reference: Any, model: Any, X: Any = None) -> Any:

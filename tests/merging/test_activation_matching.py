@@ -13,7 +13,9 @@ from matching_cases import (
     B,
     assert_same_orders,
     hidden,
+    perceptron,
 )
+from signed_cases import planted
 from statlearn.merging import (
     PermutationSpec,
     apply_permutation,
@@ -141,3 +143,23 @@ def test_rows_that_cannot_be_are_refused(X, message):
 def test_activations_that_cannot_be_are_refused(activations, message):
     with pytest.raises(ValueError, match=message):
         match_activations(SPEC, A, B, activations=activations)
+
+
+# --- units that may be flipped -----------------------------------------------
+
+
+@pytest.mark.parametrize("correlation", [False, True], ids=["inner", "correlation"])
+def test_order_and_signs_are_found_from_activations(correlation):
+    rng = np.random.default_rng(0)
+    network = perceptron([2, 3, 2, 2])
+    moved, orders, signs = planted(network)
+    outputs = [np.tanh(rng.normal(size=(50, n))) for n in (3, 2)]
+    given = dict(zip(("P0", "P1"), outputs, strict=True))
+    turned = {name: given[name][:, o] * signs[name] for name, o in orders.items()}
+    options = {"activations": [given, turned], "correlation": correlation}
+    result = match_activations(SPEC, network, moved, signed=True, **options)
+    assert result.distance_after == 0.0
+    one = match_activations(SPEC, network, moved, signed=["P0"], **options)
+    assert set(one.signs) == {"P0"}
+    assert_same_orders({"P0": one.signs["P0"]}, {"P0": result.signs["P0"]})
+    assert match_activations(SPEC, network, moved, **options).signs is None

@@ -5,7 +5,7 @@ import pytest
 
 from matching_cases import A, B, perceptron
 from statlearn.merging import PermutationSpec, apply_permutation, mlp_spec
-from statlearn.merging._descent import Descent
+from statlearn.merging._descent import Descent, assigned
 
 
 def descent(spec, a, b, **options):
@@ -113,3 +113,48 @@ def test_no_step_lowers_the_inner_product():
         assert gain >= 0.0
         assert after - before == pytest.approx(gain, abs=1e-10)
         before = after
+
+
+# --- units that may be flipped -----------------------------------------------
+
+
+def signed_descent(spec, a, b, names, seed=0):
+    rng = np.random.default_rng(seed)
+    signs = {n: rng.choice([-1, 1], spec.sizes(a)[n]).astype(np.int8) for n in names}
+    return descent(spec, a, b, signs=signs)
+
+
+@pytest.mark.parametrize("names", [["P0", "P1", "P2"], ["P1"]], ids=["all", "one"])
+@pytest.mark.parametrize("seed", range(3))
+def test_flips_bring_products_up_to_date_and_never_lose(names, seed):
+    a, b = conv_net(seed), conv_net(seed + 10)
+    del a["norm"], b["norm"]
+    spec = PermutationSpec({n: e for n, e in CONV.axes.items() if n != "norm"})
+    steps = signed_descent(spec, a, b, names, seed)
+
+    def moved():
+        return apply_permutation(spec, steps.current, b, signs=steps.signs)
+
+    before = sum(np.vdot(a[n], moved()[n]) for n in a)
+    for name in [*spec.permutations] * 3:
+        gain = steps.step(name, 0.0)
+        others = {n: s for n, s in steps.signs.items() if n != name}
+        orders = {n: o for n, o in steps.current.items() if n != name}
+        flipped = apply_permutation(spec, orders, b, signs=others)
+        expected = inner_products(spec, a, flipped, name, {})
+        np.testing.assert_allclose(steps._common[name], expected, atol=1e-12)
+        after = sum(np.vdot(a[n], moved()[n]) for n in a)
+        assert gain >= 0.0
+        assert after - before == pytest.approx(gain, abs=1e-10)
+        before = after
+    assert set(steps.signs) == set(names)
+
+
+def test_assignment_by_sizes_takes_the_signs():
+    common = np.array([[1.0, -3.0], [2.0, 0.0]])
+    order, signs = assigned(common, flips=True)
+    assert order.tolist() == [1, 0]
+    assert signs.tolist() == [-1, 1]
+    order, signs = assigned(common, flips=False)
+    assert order.tolist() == [0, 1]
+    assert signs is None

@@ -13,6 +13,7 @@ from matching_cases import (
     perceptron,
     shuffled,
 )
+from signed_cases import odd_outputs, planted
 from statlearn.merging import (
     apply_permutation,
     match_many,
@@ -130,3 +131,38 @@ def test_input_that_cannot_be_is_refused(models, options, error, message):
 def test_what_is_no_spec_is_refused():
     with pytest.raises(TypeError, match="'spec' of match_many must be a Perm"):
         match_many([A, B], "auto")
+
+
+# --- units that may be flipped -----------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_planted_orders_and_signs_are_found_together(seed):
+    network = perceptron([3, 20, 15, 2], seed)
+    copies = [planted(network, 10 * seed + i)[0] for i in range(4)]
+    result = match_many(copies, SPEC, signed=True, random_state=seed)
+    assert result.distance_after == 0.0
+    assert result.distance_before > 1.0
+
+
+def test_first_network_stays_unflipped_and_all_compute_the_same():
+    models = [perceptron([3, 12, 10, 2], seed) for seed in range(4)]
+    result = match_many(models, SPEC, signed=True, random_state=0)
+    for name, array in models[0].items():
+        np.testing.assert_array_equal(result.models[0][name], array)
+    assert_same_orders(result.signs[0], {"P0": np.ones(12), "P1": np.ones(10)})
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    for model, order, signs, found in zip(
+        models, result.permutations, result.signs, result.models, strict=True
+    ):
+        expected = apply_permutation(SPEC, order, model, signs=signs)
+        for name in model:
+            np.testing.assert_array_equal(found[name], expected[name])
+        np.testing.assert_allclose(
+            odd_outputs(found, X), odd_outputs(model, X), rtol=1e-9, atol=1e-9
+        )
+    assert result.distance_after == pytest.approx(np.sqrt(pairwise(result.models) / 6))
+    plain = match_many(models, SPEC, random_state=0)
+    assert result.distance_after < plain.distance_after < plain.distance_before
+    again = match_many(result.models, SPEC, signed=True, random_state=1)
+    assert again.n_rounds == 1

@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
 from matching_cases import (
@@ -16,8 +18,10 @@ from matching_cases import (
     perceptron,
     shuffled,
 )
+from signed_cases import odd_outputs, planted, turned
 from statlearn.merging import (
     PermutationSpec,
+    _matching,
     apply_permutation,
     compose_permutations,
     match_weights,
@@ -199,3 +203,196 @@ def test_integers_are_not_matched():
     whole = {name: array.astype(int) for name, array in A.items()}
     with pytest.raises(TypeError, match="must hold floating numbers"):
         match_weights(SPEC, whole, whole)
+
+
+# --- units that may be flipped -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sizes", [[4, 30, 3], [4, 64, 64, 3], [8, 64, 96, 64, 3]], ids=len
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_planted_order_and_signs_are_found_exactly(sizes, seed):
+    spec, network = mlp_spec(len(sizes) - 1), perceptron(sizes, seed)
+    moved, orders, signs = planted(network, seed)
+    result = match_weights(spec, network, moved, signed=True, random_state=seed)
+    assert result.distance_after == 0.0
+    assert result.distance_before > 1.0
+    assert_same_orders(
+        result.permutations, {n: np.argsort(o) for n, o in orders.items()}
+    )
+    for name, order in result.permutations.items():
+        np.testing.assert_array_equal(result.signs[name], signs[name][order])
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("activation", [np.tanh, np.sin], ids=["tanh", "sine"])
+def test_matched_network_computes_the_same(activation, seed):
+    spec, sizes = mlp_spec(4), [3, 12, 9, 7, 2]
+    a, b = perceptron(sizes, seed), perceptron(sizes, seed + 10)
+    result = match_weights(spec, a, b, signed=True, random_state=0)
+    moved = apply_permutation(spec, result.permutations, b, signs=result.signs)
+    assert any((signs < 0).any() for signs in result.signs.values())
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    expected, found = (odd_outputs(net, X, activation) for net in (b, moved))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    left = np.sqrt(sum(np.sum((a[n] - moved[n]) ** 2) for n in a))
+    assert result.distance_after == pytest.approx(left, rel=1e-12)
+
+
+def test_one_hidden_layer_is_solved_over_all_orders_and_signs():
+    a, b = perceptron([3, 4, 2], 0), perceptron([3, 4, 2], 1)
+    result = match_weights(mlp_spec(2), a, b, signed=True)
+    distances = [
+        np.sqrt(sum(np.sum((a[n] - moved[n]) ** 2) for n in a))
+        for order in itertools.permutations(range(4))
+        for signs in itertools.product([-1, 1], repeat=4)
+        for moved in [turned(b, {"P0": order}, {"P0": signs})]
+    ]
+    assert result.distance_after == pytest.approx(min(distances), rel=1e-12)
+    assert result.gains[1:].tolist() == [0.0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(1, 7), min_size=3, max_size=5),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["forward", "backward", "random"]),
+)
+def test_flips_never_leave_a_network_farther_away(sizes, seed, order):
+    spec = mlp_spec(len(sizes) - 1)
+    a, b = perceptron(sizes, seed), perceptron(sizes, seed + 1)
+    options = {"order": order, "random_state": seed}
+    plain = match_weights(spec, a, b, **options)
+    result = match_weights(spec, a, b, signed=True, **options)
+    assert (result.gains >= 0.0).all()
+    assert result.distance_after <= result.distance_before * (1.0 + 1e-12)
+    fall = result.distance_before**2 - result.distance_after**2
+    assert 2.0 * result.gain == pytest.approx(fall, rel=1e-9, abs=1e-9)
+    further = match_weights(spec, a, b, signed=True, init=plain.permutations, **options)
+    assert further.distance_after <= plain.distance_after * (1.0 + 1e-12)
+    if len(sizes) == 3:  # with one hidden layer both are the optimum
+        assert result.distance_after <= plain.distance_after * (1.0 + 1e-12)
+
+
+@pytest.mark.parametrize("order", ["forward", "backward", "random"])
+@pytest.mark.parametrize("seed", range(5))
+def test_flips_bring_networks_nearer_from_the_same_start(order, seed):
+    a, b = (
+        perceptron([4, 20, 20, 20, 3], seed),
+        perceptron([4, 20, 20, 20, 3], seed + 1),
+    )
+    options = {"order": order, "random_state": 0}
+    plain = match_weights(mlp_spec(4), a, b, **options)
+    signed = match_weights(mlp_spec(4), a, b, signed=True, **options)
+    assert signed.distance_after < plain.distance_after
+
+
+@pytest.mark.parametrize("order", ["forward", "backward", "random"])
+def test_networks_without_negative_products_are_matched_as_without_flips(order):
+    a, b = (
+        {name: np.abs(array) for name, array in perceptron([3, 9, 8, 2], s).items()}
+        for s in (0, 1)
+    )
+    plain = match_weights(SPEC, a, b, order=order, random_state=0)
+    result = match_weights(SPEC, a, b, signed=True, order=order, random_state=0)
+    assert_same_orders(result.permutations, plain.permutations)
+    assert result.distance_after == plain.distance_after
+    np.testing.assert_array_equal(result.gains, plain.gains)
+    assert plain.signs is None
+    assert_same_orders(result.signs, {"P0": np.ones(9), "P1": np.ones(8)})
+
+
+def test_units_of_permutations_that_are_not_named_keep_their_signs():
+    network = perceptron([3, 20, 15, 2])
+    rng = np.random.default_rng(0)
+    orders = {"P0": rng.permutation(20), "P1": rng.permutation(15)}
+    signs = {"P0": np.ones(20), "P1": rng.choice([-1, 1], 15)}
+    moved = turned(network, orders, signs)
+    result = match_weights(SPEC, network, moved, signed=["P1"], random_state=0)
+    assert result.distance_after == 0.0
+    assert set(result.signs) == {"P1"}
+    other = match_weights(SPEC, network, moved, signed=["P0"], random_state=0)
+    assert other.distance_after > 1.0
+
+
+def test_biases_of_flipped_units_flip_too_but_may_be_left_out_of_the_match():
+    a = {"W0": np.ones((1, 2)), "b0": np.array([5.0, 5.0]), "W1": np.ones((2, 1))}
+    b = {**a, "b0": np.array([-5.0, 5.0])}
+    spec = PermutationSpec({"W0": (None, "P"), "b0": ("P",), "W1": ("P",)})
+    counted = match_weights(spec, a, b, signed=True)
+    moved = apply_permutation(spec, counted.permutations, b, signs=counted.signs)
+    np.testing.assert_array_equal(moved["b0"], a["b0"])
+    assert sorted(moved["W0"].ravel()) == [-1.0, 1.0]
+    without = match_weights(spec, a, b, signed=True, include_bias=False)
+    assert_same_orders(without.signs, {"P": [1, 1]})
+
+
+def test_result_with_signs_is_a_fixed_point():
+    a, b = perceptron([4, 20, 20, 3], 0), perceptron([4, 20, 20, 3], 1)
+    result = match_weights(SPEC, a, b, signed=True, random_state=0)
+    assert result.n_sweeps > 2
+    again = match_weights(
+        *(SPEC, a, b),
+        signed=True,
+        init=result.permutations,
+        init_signs=result.signs,
+    )
+    assert again.n_sweeps == 1
+    assert_same_orders(again.permutations, result.permutations)
+    assert_same_orders(again.signs, result.signs)
+
+
+def test_more_starts_with_signs_never_give_a_worse_result():
+    spec, sizes = mlp_spec(4), [2, 12, 12, 12, 2]
+    a, b = perceptron(sizes, 0), perceptron(sizes, 1)
+    options = {"order": "forward", "signed": True}
+    one = match_weights(spec, a, b, **options).distance_after
+    several = [
+        match_weights(spec, a, b, n_init=10, random_state=5, **options)
+        for _ in range(2)
+    ]
+    assert several[0].distance_after <= one
+    assert_same_orders(several[0].signs, several[1].signs)
+
+
+def test_starts_after_the_first_begin_with_random_signs(monkeypatch):
+    begun = []
+
+    class Recorded(_matching.Descent):
+        def __init__(self, *args, signs, **options):
+            begun.append(np.concatenate(list(signs.values())))
+            super().__init__(*args, signs=signs, **options)
+
+    monkeypatch.setattr(_matching, "Descent", Recorded)
+    a, b = perceptron([2, 12, 12, 2], 0), perceptron([2, 12, 12, 2], 1)
+    match_weights(SPEC, a, b, signed=True, n_init=3, random_state=0)
+    assert (begun[0] == 1).all()
+    assert 4 < (begun[1] < 0).sum() < 20
+    assert (begun[1] != begun[2]).any()
+
+
+@pytest.mark.parametrize(
+    ("signs", "signed", "message"),
+    [
+        ({"P0": [1, 0, 1]}, True, "signs of 'P0' must hold 1 or -1 .* 3 units"),
+        ({"P0": [1, -1]}, True, "Got an array of shape \\(2,\\) without that"),
+        ({"P9": [1]}, True, "Got 'P9'; correct the name"),
+        ({"P0": [1, 1, 1]}, False, "must be those of permutations in 'signed'"),
+        ({"P0": [1, 1, 1]}, ["P1"], "\\['P1'\\]. Got 'P0'; leave it out or add"),
+    ],
+    ids=["zero", "short", "unknown", "unsigned", "other"],
+)
+def test_signs_that_cannot_be_are_refused(signs, signed, message):
+    with pytest.raises(ValueError, match=message):
+        match_weights(SPEC, A, B, signed=signed, init_signs=signs)
+
+
+def test_types_stay_when_units_flip():
+    network = {n: a.astype(np.float32) for n, a in perceptron([3, 9, 8, 2]).items()}
+    moved = {n: a.astype(np.float32) for n, a in planted(network)[0].items()}
+    result = match_weights(SPEC, network, moved, signed=True, random_state=0)
+    back = apply_permutation(SPEC, result.permutations, moved, signs=result.signs)
+    assert {array.dtype for array in back.values()} == {np.dtype(np.float32)}
+    for name, array in network.items():
+        np.testing.assert_array_equal(back[name], array)

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from matching_cases import shuffled
+from signed_cases import planted
 from statlearn.merging import MatchedAveraging, get_weights, set_weights, spec_for
 
 X = np.random.default_rng(0).normal(size=(80, 3))
@@ -123,3 +124,17 @@ def test_unknown_method_is_refused():
 def test_predictions_before_fit_are_refused():
     with pytest.raises(NotFittedError):
         MatchedAveraging([classifier(0), classifier(1)]).predict(X)
+
+
+@pytest.mark.parametrize("method", ["many", "first", "activation"])
+def test_average_of_one_network_with_flipped_units_is_that_network(method):
+    network = classifier(hidden=(8,), activation="tanh")  # one layer: solved exactly
+    flipped = [
+        set_weights(network, planted(get_weights(network), seed)[0])
+        for seed in range(3)
+    ]
+    model = MatchedAveraging(flipped, method=method, signed=True, random_state=0)
+    found = model.fit(X).predict_proba(X)
+    np.testing.assert_allclose(found, network.predict_proba(X), atol=1e-12)
+    assert len(model.signs_) == 3
+    assert model.set_params(signed=False).fit(X).signs_ is None

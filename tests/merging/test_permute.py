@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matching_cases import A, assert_same_orders, outputs, perceptron, shuffled
+from signed_cases import odd_outputs, planted
 from statlearn.merging import (
     PermutationSpec,
     apply_permutation,
@@ -81,3 +82,66 @@ def test_permutations_of_other_lengths_do_not_compose():
 def test_wrong_permutations_are_refused():
     with pytest.raises(ValueError, match="each integer below 3 once"):
         apply_permutation(mlp_spec(3), {"P0": [0, 0, 1]}, A)
+
+
+# --- signs -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_units_are_ordered_and_then_flipped(seed):
+    state = perceptron([2, 7, 6, 5, 3], seed)
+    expected, orders, signs = planted(state, seed)
+    moved = apply_permutation(mlp_spec(4), orders, state, signs=signs)
+    for name in state:
+        np.testing.assert_allclose(moved[name], expected[name], rtol=0, atol=0)
+    X = np.random.default_rng(seed).normal(size=(9, 2))
+    np.testing.assert_allclose(odd_outputs(moved, X), odd_outputs(state, X), rtol=1e-9)
+
+
+def test_signs_need_no_order_and_hold_for_blocks():
+    spec = PermutationSpec({"b": ("P0",), "V": (("P0", 2), None)})
+    state = {"b": np.arange(1.0, 4.0), "V": np.arange(1.0, 7.0)[:, None]}
+    moved = apply_permutation(spec, {}, state, signs={"P0": [1, -1, 1]})
+    np.testing.assert_array_equal(moved["b"], [1, -2, 3])
+    np.testing.assert_array_equal(moved["V"][:, 0], [1, 2, -3, -4, 5, 6])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_signs_compose_and_are_undone_as_written(seed):
+    rng = np.random.default_rng(seed)
+    spec, state = PermutationSpec({"b": ("P",)}), {"b": rng.normal(size=6)}
+    p, q = ({"P": rng.permutation(6)} for _ in range(2))
+    s, t = ({"P": rng.choice([-1, 1], 6)} for _ in range(2))
+    one = apply_permutation(spec, p, state, signs=s)
+    both = compose_permutations(p, q)
+    signs = {"P": s["P"][q["P"]] * t["P"]}
+    np.testing.assert_array_equal(
+        apply_permutation(spec, both, state, signs=signs)["b"],
+        apply_permutation(spec, q, one, signs=t)["b"],
+    )
+    back = invert_permutations(p)
+    undone = apply_permutation(spec, back, one, signs={"P": s["P"][back["P"]]})
+    np.testing.assert_array_equal(undone["b"], state["b"])
+
+
+def test_tensors_are_flipped_as_tensors(torch):
+    state = {name: torch.tensor(array).half() for name, array in A.items()}
+    moved = apply_permutation(mlp_spec(3), {}, state, signs={"P1": [1, -1]})
+    assert moved["b1"].dtype == torch.float16
+    assert torch.equal(moved["b1"], state["b1"] * torch.tensor([1, -1]))
+
+
+@pytest.mark.parametrize(
+    ("signs", "message"),
+    [
+        ({"P0": [1, 2, 1]}, "signs of 'P0' must hold 1 or -1 for each of 3 units"),
+        ({"P0": [[1, 1, 1]]}, "Got an array of shape \\(1, 3\\)"),
+        ({"P0": ["a", "b", "c"]}, "signs of 'P0' must hold 1 or -1"),
+        ({"Q": [1]}, "Got 'Q'; correct the name"),
+    ],
+    ids=["two", "matrix", "words", "name"],
+)
+def test_wrong_signs_are_refused(signs, message):
+    with pytest.raises(ValueError, match=message):
+        apply_permutation(mlp_spec(3), {}, A, signs=signs)

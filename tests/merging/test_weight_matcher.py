@@ -96,3 +96,51 @@ def test_activations_need_rows():
 def test_layers_that_are_unknown_are_refused():
     with pytest.raises(TypeError, match="spec_for reads the layers"):
         WeightMatcher().fit({"w": np.ones(2)}, {"w": np.ones(2)})
+
+
+# --- units that may be flipped -----------------------------------------------
+
+TANH = [
+    MLPClassifier(
+        (8, 6), activation="tanh", max_iter=500, tol=1e-2, random_state=seed
+    ).fit(X, Y)
+    for seed in range(2)
+]
+
+
+@pytest.mark.parametrize("method", ["weight", "activation"])
+def test_estimator_with_flipped_units_predicts_the_same(method):
+    matcher = WeightMatcher(method=method, signed=True, random_state=0)
+    matched = matcher.fit_transform(*TANH, X)
+    assert any((signs < 0).any() for signs in matcher.signs_.values())
+    expected = TANH[1].predict_proba(X)
+    np.testing.assert_allclose(matched.predict_proba(X), expected, rtol=0, atol=1e-9)
+    match = (
+        match_weights(mlp_spec(3), *TANH, signed=True, random_state=0)
+        if method == "weight"
+        else match_activations(mlp_spec(3), *TANH, X, signed=True)
+    )
+    assert_same_orders(matcher.permutations_, match.permutations)
+    assert_same_orders(matcher.signs_, match.signs)
+
+
+def test_signs_are_none_without_flips():
+    assert WeightMatcher(random_state=0).fit(*TANH).signs_ is None
+
+
+def test_warm_start_goes_on_from_the_last_signs_of_units_that_still_may_flip():
+    a, b = perceptron([4, 20, 20, 3], 0), perceptron([4, 20, 20, 3], 1)
+    matcher = WeightMatcher(signed=True, warm_start=True, random_state=0).fit(a, b)
+    first = matcher.signs_
+    assert matcher.fit(a, b).n_sweeps_ == 1
+    assert_same_orders(matcher.signs_, first)
+    assert set(matcher.set_params(signed=["P1"]).fit(a, b).signs_) == {"P1"}
+    assert matcher.set_params(signed=False).fit(a, b).signs_ is None
+    assert set(matcher.set_params(signed=True).fit(a, b).signs_) == {"P0", "P1"}
+
+
+def test_what_is_no_name_of_a_permutation_is_refused():
+    with pytest.raises(ValueError, match="'signed' parameter of WeightMatcher"):
+        WeightMatcher(signed="P0").fit(*TANH)
+    with pytest.raises(ValueError, match="'signed' of match_weights must name"):
+        WeightMatcher(signed=["P5"]).fit(*TANH)

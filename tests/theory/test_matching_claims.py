@@ -55,9 +55,15 @@ def rows():
 
 
 @cache
-def network(width, seed):
+def network(width, seed, activation="relu"):
     X, _, y, _ = rows()
-    model = MLPClassifier((width, width), batch_size=64, max_iter=60, random_state=seed)
+    model = MLPClassifier(
+        (width, width),
+        activation=activation,
+        batch_size=64,
+        max_iter=60,
+        random_state=seed,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(X, y)
@@ -73,9 +79,11 @@ def accuracy(model):
     return model.score(X, y)
 
 
-def moved(model, permutations):
+def moved(model, permutations, signs=None):
     weights = get_weights(model)
-    return set_weights(model, apply_permutation(SPEC, permutations, weights))
+    return set_weights(
+        model, apply_permutation(SPEC, permutations, weights, signs=signs)
+    )
 
 
 @cache
@@ -140,6 +148,33 @@ def test_singular_vectors_of_large_values_are_the_ones_aligned(width):
     assert abs(figures["R_.3"]) < 0.1
     assert figures["R_.3, weights"] > 1.5 * figures["R_0, weights"] > 0.1
     assert figures["R_.3, activations"] > 0.15
+
+
+# --- units of tanh, which may be flipped -------------------------------------
+
+
+@pytest.mark.parametrize("width", [64, 128])
+def test_flips_bring_tanh_networks_nearer_and_take_more_of_the_barrier(width):
+    found = []
+    for pair in PAIRS:
+        a, b = (network(width, seed, "tanh") for seed in pair)
+        row = [loss_barrier(loss, a, b)]
+        distances = []
+        for signed in (False, True):
+            result = match_weights(SPEC, a, b, signed=signed, random_state=0)
+            matched = moved(b, result.permutations, result.signs)
+            row.append(loss_barrier(loss, a, matched))
+            distances.append(result.distance_after / result.distance_before)
+        assert distances[1] < distances[0] - 0.01
+        found.append([*row, *distances])
+    naive, plain, flipped, *ratios = np.mean(found, axis=0)
+    report(
+        f"tanh, width {width}: barrier {naive:.3f}, matched {plain:.4f}, with flips "
+        f"{flipped:.4f}; distance left {ratios[0]:.3f} and {ratios[1]:.3f}"
+    )
+    assert naive > 0.2
+    assert plain < 0.15 * naive
+    assert flipped < 0.9 * plain
 
 
 # --- three and more ----------------------------------------------------------
