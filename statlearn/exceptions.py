@@ -11,6 +11,7 @@ __all__ = [
     "DroppedRowsWarning",
     "EmptyClassWarning",
     "ExactFitWarning",
+    "FactorMergingWarning",
     "LabelOrderWarning",
     "RareClassWarning",
     "RepetitionWarning",
@@ -101,6 +102,14 @@ class ExactFitWarning(StatlearnWarning):
     """Half of the data or more lie exactly on a plane, so their scale is zero.
 
     The fit stops at that plane: rows on it have weight 1, all others weight 0.
+    """
+
+
+class FactorMergingWarning(StatlearnWarning):
+    """Factors of low-rank updates are merged one by one.
+
+    A product of merged factors is not the merged product; fold the adapters into the
+    weights before merging.
     """
 
 

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from sklearn.utils.validation import check_is_fitted
 
+from statlearn.continual._class_rows import old_among, rows_of
 from statlearn.utils._arrays import real_number, to_float64, to_labels
-from statlearn.utils._groups import group_codes
 from statlearn.utils._validation import is_integer
 
 Array = NDArray[np.float64]
@@ -212,8 +210,8 @@ def align_classifier(
     [0.99, 0.99]
     """
     caller = "align_classifier"
-    coef = _rows_of(estimator, caller)
-    old = _old_among(estimator.classes_, old_classes, caller)
+    coef = rows_of(estimator, caller)
+    old = old_among(estimator.classes_, old_classes, caller)
     if len(coef) == 1 and len(old) == 2:
         raise ValueError(
             f"The 'estimator' of {caller} must have a row of coef_ for each class. Got "
@@ -315,19 +313,37 @@ def _factor(
                 f"The 'clip_max' of {caller} must be a finite number above zero. Got "
                 f"{clip_max!r}; pass 1.0 to only shrink, or None for no limit."
             )
-    largest = max(W.max(), -W.min())
-    # Squares of tiny or huge weights would be zero or infinite.
-    scaled = W if 1e-100 < largest < 1e100 else W / (largest or 1.0)
-    norms = np.linalg.norm(scaled, ord=order, axis=1)
-    means = {"old": norms[old].mean(), "new": norms[~old].mean()}
-    for name, mean in means.items():
-        if mean == 0.0:
+    for name, rows in {"old": W[old], "new": W[~old]}.items():
+        if not rows.any():
             raise ValueError(
                 f"The 'W' of {caller} must have weights other than zero for some old "
                 f"and some new class. Got zeros in all {name} rows; train first, and "
                 f"align then."
             )
-    return float(min(means["old"] / means["new"], limit))
+    norms = _row_norms(W, order)
+    with np.errstate(over="ignore", divide="ignore"):
+        gamma = float(min(norms[old].mean() / norms[~old].mean(), limit))
+    if not 0.0 < gamma < np.inf:
+        raise ValueError(
+            f"The 'W' of {caller} must have old and new rows whose norms have a ratio "
+            f"that is a double. Got {gamma:g}; train the classes that hardly have "
+            f"weights, or leave them out."
+        )
+    return gamma
+
+
+def _row_norms(W: Array, order: float) -> Array:
+    """Return the norms of rows of W (n_classes, n_features), in a common unit."""
+    largest = max(W.max(), -W.min())
+    # Powers of tiny or huge weights would be zero or infinite.
+    scaled = W if 1e-100 < largest < 1e100 else W / largest
+    norms: Array = np.linalg.norm(scaled, ord=order, axis=1)
+    tiny = np.flatnonzero(norms < 1e-100)  # beside the largest row
+    units = np.abs(scaled[tiny]).max(axis=1, initial=0.0)
+    tiny, units = tiny[units > 0.0], units[units > 0.0]
+    rows = scaled[tiny] / units[:, None]
+    norms[tiny] = units * np.linalg.norm(rows, ord=order, axis=1)
+    return norms
 
 
 def _check_align_bias(align_bias: Any, has_bias: bool, caller: str) -> None:
@@ -341,55 +357,3 @@ def _check_align_bias(align_bias: Any, has_bias: bool, caller: str) -> None:
             f"The 'align_bias' of {caller} must be 'keep' without a bias for each "
             f"class. Got {align_bias!r} and none; drop it, or pass biases too."
         )
-
-
-def _rows_of(estimator: Any, caller: str) -> NDArray[Any]:
-    """Return the weights of a classifier, which it must hold itself."""
-    name = type(estimator).__name__
-    if isinstance(estimator, type):
-        name = f"the class {estimator.__name__} itself"
-    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
-        raise TypeError(
-            f"The 'estimator' of {caller} must be a fitted linear classifier. Got "
-            f"{name}; pass a fitted estimator, or weights to align_weights."
-        )
-    check_is_fitted(
-        estimator,
-        msg=f"{caller} expected a fitted %(name)s. Got one that is not; call fit.",
-    )
-    # Held by itself: a coefficient that is computed, or held by a model inside, as
-    # those of SVC and FrozenEstimator are, would not follow.
-    coef = vars(estimator).get("coef_")
-    if coef is None or not isinstance(getattr(estimator, "classes_", None), np.ndarray):
-        raise TypeError(
-            f"The 'estimator' of {caller} must hold classes_ and a row of coef_ for "
-            f"each of them. Got {name}, which does not; pass the linear classifier "
-            f"itself, such as the last step of a pipeline or best_estimator_."
-        )
-    if sparse.issparse(coef):
-        raise TypeError(
-            f"The 'estimator' of {caller} must have a dense coef_. Got a sparse one of "
-            f"{name}; call its densify() first."
-        )
-    return np.atleast_2d(coef)
-
-
-def _old_among(
-    classes: NDArray[Any], old_classes: Any, caller: str
-) -> NDArray[np.bool_]:
-    """Return which of the classes (n_classes,) are old."""
-    named, _ = group_codes(old_classes, caller, name="old_classes")
-    known = classes.tolist()
-    unknown = [label for label in named if label not in known]
-    if unknown:
-        raise ValueError(
-            f"The 'old_classes' of {caller} must be among the classes {known}. Got "
-            f"also {unknown}; pass labels that the classifier was trained with."
-        )
-    old = np.array([label in named for label in known])
-    if old.all():
-        raise ValueError(
-            f"The 'old_classes' of {caller} must leave a new class. Got all "
-            f"{len(known)} classes; leave out those that were learnt last."
-        )
-    return old

@@ -12,7 +12,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statlearn.continual._feature_map import features_of
-from statlearn.continual._incremental_checks import require_known
+from statlearn.continual._incremental_checks import require_known, require_moderate
 from statlearn.continual._step_scores import StepScores, step_scores
 
 Array = NDArray[np.float64]
@@ -114,6 +114,7 @@ class FittedIncrementalClassifier(ClassifierMixin, BaseEstimator):
         """Return logits (n_samples, n_classes) in the type of the features."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, **self._table_kind())
+        require_moderate(X, "the 'X'", type(self).__name__)
         phi = features_of(self.backbone_, X, type(self).__name__)
         return phi @ self.coef_.T.astype(phi.dtype) + self.intercept_.astype(phi.dtype)
 

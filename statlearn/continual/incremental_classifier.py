@@ -22,6 +22,8 @@ from statlearn.continual._fitted_incremental_classifier import (
 from statlearn.continual._incremental_checks import (
     budget,
     require_known,
+    require_list,
+    require_moderate,
     require_same_labels,
 )
 from statlearn.continual._incremental_step import (
@@ -313,6 +315,7 @@ class IncrementalClassifier(CallbackSupportMixin, FittedIncrementalClassifier):
         fitted, memory = self._begin(new) if first else self._go_on()
         rows = with_exemplars(memory, new)
         phi = features_of(fitted, rows.X, caller)
+        require_moderate(phi, "the 'backbone'", caller)
         learnt = {
             "classes_": known,
             "backbone_": fitted,
@@ -350,11 +353,13 @@ class IncrementalClassifier(CallbackSupportMixin, FittedIncrementalClassifier):
         """Return the rows of a step that have weight."""
         caller = type(self).__name__
         X, y = validate_data(self, X, y, reset=first, **self._table_kind())
+        require_moderate(X, "the 'X'", caller)
         check_classification_targets(y)
         if not first:
             require_same_labels(self.classes_, y, caller)
         if classes is not None:
             caller_of = f"{caller}.partial_fit"
+            require_list(classes, "classes", caller_of)
             allowed, _ = group_codes(classes, caller_of, name="classes")
             require_known(y, allowed, "classes", caller_of)
         weight = None

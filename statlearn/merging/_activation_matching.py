@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.merging._descent import assigned
+from statlearn.merging._descent import assigned, in_units, unit_of
 from statlearn.merging._evidence import read_layers, read_rows
 from statlearn.merging._flips import names_that_flip
 from statlearn.merging._matching import (
@@ -100,7 +100,9 @@ def match_activations(
     {'P0': array([1, 0])}
     """
     caller = "match_activations"
-    start, moved = read_networks(spec, [reference, model], caller)
+    start, moved = read_networks(
+        spec, [reference, model], caller, ("the reference", "the model")
+    )
     sizes = spec.sizes(moved)
     flips = names_that_flip(spec, signed, [reference, model], moved, caller)
     if (X is None) == (activations is None):
@@ -123,7 +125,7 @@ def match_activations(
         signs |= {} if found is None else {name: found}
     before = distance_between(start, moved)
     after = distance_between(start, permuted(spec, permutations, moved, signs))
-    gain = 0.5 * (before**2 - after**2)
+    gain = 0.5 * (before - after) * (before + after)
     return MatchResult(
         *(permutations, before, after, 1, True, np.array([gain])),
         signs if flips else None,
@@ -135,6 +137,7 @@ class _Products:
 
     def __init__(self, correlation: bool) -> None:
         self.correlation = correlation
+        self.units: tuple[int, int] | None = None
         self.origins: tuple[Array, Array] | None = None
         self.common: Any = 0.0
         self.sums: list[Any] = [0.0, 0.0]
@@ -143,6 +146,9 @@ class _Products:
 
     def add(self, a: Array, b: Array) -> None:
         """Add rows (m, n) of both networks."""
+        if self.units is None:  # neither order nor correlation depends on them
+            self.units = unit_of([a]), unit_of([b])
+        a, b = in_units(a, self.units[0]), in_units(b, self.units[1])
         if self.correlation:
             if self.origins is None:  # any point near the means: for the rounding
                 self.origins = a.mean(axis=0), b.mean(axis=0)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.merging._entry import Entry
 from statlearn.merging._state import (
-    Entry,
     State,
     blockwise,
     check_models,
@@ -106,7 +106,9 @@ def average(
             merged[block] = np.dot(shares, values, out=mean[: values.shape[1]])
         return merged
 
-    return merge_states(base, models, kernel, rule="average", propagates=True)
+    return merge_states(
+        base, models, kernel, rule="average", propagates=True, shares=shares
+    )
 
 
 def task_arithmetic(
@@ -178,12 +180,15 @@ def task_arithmetic(
     array([ 2., -3.])
     """
     check_models(base, models, "task_arithmetic")
-    factors = model_weights(weights, len(models), "task_arithmetic")
-    factors = factors * real_number(lam, "lam", "task_arithmetic")
+    shares = model_weights(weights, len(models), "task_arithmetic")
+    scale = real_number(lam, "lam", "task_arithmetic")
+    factors = scale * shares
     return merge_states(
         base,
         models,
         blockwise(lambda start, updates: start + factors @ updates),
         rule="task_arithmetic",
         propagates=True,
+        shares=shares,
+        lam=scale,
     )

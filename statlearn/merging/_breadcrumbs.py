@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.merging._entry import Array, Entry
 from statlearn.merging._selection import (
     Above,
     count_of,
@@ -17,8 +18,6 @@ from statlearn.merging._selection import (
 )
 from statlearn.merging._signs import combine
 from statlearn.merging._state import (
-    Array,
-    Entry,
     State,
     blockwise,
     check_models,
@@ -132,4 +131,4 @@ def breadcrumbs(
 
         return blockwise(merge)(entry)
 
-    return merge_states(base, models, kernel, rule=rule)
+    return merge_states(base, models, kernel, rule=rule, shares=factors, lam=scale)

@@ -9,16 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from statlearn.merging._entry import BLOCK, Array, Entry
 from statlearn.merging._geometry import cosines_of, moved, products, weighted
-from statlearn.merging._state import (
-    BLOCK,
-    Array,
-    Entry,
-    State,
-    check_models,
-    merge_states,
-    model_shares,
-)
+from statlearn.merging._state import State, check_models, merge_states, model_shares
 from statlearn.utils._arrays import real_number
 from statlearn.utils._validation import positive_integer
 from statlearn.utils._warn import warn
@@ -125,7 +118,9 @@ def karcher(
             )
         return weighted(entry, coefficients)
 
-    return merge_states(base, models, kernel, rule=rule)
+    return merge_states(
+        base, models, kernel, rule=rule, shares=shares, by_products=True
+    )
 
 
 def model_stock(
@@ -206,7 +201,7 @@ def model_stock(
         share = _stock_share(np.array([mean]), n, clip, entry.name)
         return moved(entry, np.full(n, share[0] / n))
 
-    return merge_states(base, models, kernel, rule=rule, at_least=2)
+    return merge_states(base, models, kernel, rule=rule, at_least=2, by_products=True)
 
 
 def _sphere_mean(

@@ -15,6 +15,7 @@ from statlearn.merging._state import (
     State,
     check_finite,
     check_models,
+    layout,
     listed,
     merge_states,
     model_shares,
@@ -110,10 +111,9 @@ def fisher_merge(
     floor = _positive(eps, "eps", rule, "pass 1e-6")
     arrays = _companions(fishers, len(models), "fishers", rule)
     _check_fishers(arrays, base, rule)
+    pulls = shares
     if normalize:
-        shares = shares / np.array(
-            [_norm(information) or 1.0 for information in arrays]
-        )
+        pulls = shares / np.array([_norm(information) or 1.0 for information in arrays])
 
     def kernel(entry: Entry) -> NDArray[Any]:
         merged = np.empty(entry.size, dtype=entry.base.dtype)
@@ -124,12 +124,12 @@ def fisher_merge(
             pull = np.full_like(updates, floor)
             for row, information in zip(pull, found, strict=False):
                 row += information[block]
-            pull *= shares[:, None]
+            pull *= pulls[:, None]
             updates *= pull
             merged[block] = entry.start(block) + updates.sum(axis=0) / pull.sum(axis=0)
         return merged
 
-    return merge_states(base, models, kernel, rule=rule)
+    return merge_states(base, models, kernel, rule=rule, shares=shares)
 
 
 def regmean(
@@ -236,7 +236,7 @@ def regmean(
         first = not _inputs_last(entry.name, layout)
         return _least_squares(entry, products, shares, kept, ridge, first)
 
-    return merge_states(base, models, kernel, rule=rule)
+    return merge_states(base, models, kernel, rule=rule, shares=shares)
 
 
 def _least_squares(
@@ -321,6 +321,8 @@ def _companions(
             f"The '{name}' of {rule} must be one dict a model, {n_models} in all. Got "
             f"{len(states)}; pass them in the order of the models."
         )
+    for position, state in enumerate(states):
+        layout(state, f"number {position} of the '{name}'", rule)  # real numbers
     arrays = [{key: to_array(value) for key, value in s.items()} for s in states]
     for position, state in enumerate(arrays):
         odd = sorted(state.keys() ^ arrays[0].keys())
@@ -339,17 +341,18 @@ def _companions(
 def _check_fishers(arrays: list[dict[str, Any]], base: State, rule: str) -> None:
     """Refuse information of other shapes than the weights, or below zero."""
     for name in arrays[0].keys() & base.keys():
+        shape = tuple(np.shape(base[name]))
         for fisher in arrays:
             problem = None
-            if fisher[name].shape != tuple(base[name].shape):
+            if fisher[name].shape != shape:
                 problem = f"shape {fisher[name].shape}"
             elif fisher[name].min(initial=0.0) < 0.0:
                 problem = f"{fisher[name].min()}"
             if problem:
                 raise ValueError(
                     f"The 'fishers' of {rule} must be >= 0 in the shapes of the "
-                    f"weights. Got {problem} for {name!r} of shape "
-                    f"{tuple(base[name].shape)}; average squared gradients of rows."
+                    f"weights. Got {problem} for {name!r} of shape {shape}; average "
+                    "squared gradients of rows."
                 )
 
 
@@ -358,7 +361,7 @@ def _check_grams(
 ) -> None:
     """Refuse products that do not fit the inputs of a layer."""
     for name in arrays[0].keys() & base.keys():
-        shape = tuple(base[name].shape)
+        shape = tuple(np.shape(base[name]))
         inputs = shape[-1 if _inputs_last(name, layout) else 0] if shape else 0
         for gram in arrays:
             if len(shape) > 2 or gram[name].shape != (inputs, inputs) or not inputs:

@@ -6,11 +6,16 @@ units. When k units of another permutation have moved, C changes by a product wi
 rows, so that a pass in which little moves costs little more than its assignments; and
 an assignment whose C has not changed is not solved again. Units that may be flipped are
 assigned by the sizes of C, and take its signs.
+
+Running statistics of normalisation layers have no part in C: they are counted, not
+learned, and come in the units of what passes through the layer. Very large and very
+small numbers are measured in another unit, a power of two for each permutation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import frexp
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -19,12 +24,16 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from statlearn.merging._permute import along_axis, with_blocks
-from statlearn.merging._state import Array
+from statlearn.merging._state import Array, is_statistic
 from statlearn.merging.permutation_spec import Permutations, PermutationSpec, Signs
 
 # A permutation with the signs of its units, None if they have none.
 Placed = tuple[NDArray[np.intp], NDArray[np.int8] | None]
 Order = Literal["random", "forward", "backward"]
+
+# Products of arrays are doubles, to full precision, for norms up to this number and
+# down to its inverse.
+LARGE = 2.0**200
 
 
 class Descent:
@@ -54,13 +63,33 @@ class Descent:
         self.signs = dict(signs)
         self.gains: list[float] = []
         self.converged = False
-        self._pairs = {
-            permutation: [
-                Pair(spec, reference[name], model[name], name, axis, block)
+        self._pairs: dict[str, list[Pair]] = {}
+        self._units: dict[str, int] = {}
+        for permutation, where in spec.permutations.items():
+            counted = [
+                (name, axis, block)
                 for name, axis, block in where
-                if include_bias or model[name].ndim > 1
+                if (include_bias or model[name].ndim > 1) and not is_statistic(name)
             ]
-            for permutation, where in spec.permutations.items()
+            units = [
+                unit_of([state[name] for name, _, _ in counted])
+                for state in (reference, model)
+            ]
+            self._units[permutation] = sum(units)
+            self._pairs[permutation] = [
+                Pair(
+                    spec,
+                    in_units(reference[name], units[0]),
+                    in_units(model[name], units[1]),
+                    *(name, axis, block),
+                )
+                for name, axis, block in counted
+            ]
+        self._norms = {
+            name: np.sqrt(
+                sum((p.squares() for p in pairs), np.zeros((2, len(begin[name]))))
+            )
+            for name, pairs in self._pairs.items()
         }
         self._common = {
             name: np.zeros((len(order), len(order))) for name, order in begin.items()
@@ -68,11 +97,6 @@ class Descent:
         # Memory for products, which would cost more to get than to fill.
         self._scratch = {n: np.empty((n, n)) for n in map(len, begin.values())}
         self._solved = dict.fromkeys(begin, False)
-        norms = [
-            np.sqrt(sum(np.linalg.norm(array) ** 2 for array in state.values()))
-            for state in (reference, model)
-        ]
-        self._scale = float(norms[0] * norms[1])
 
     def run(
         self, order: Order, max_iter: int, tol: float, rng: np.random.Generator
@@ -84,13 +108,15 @@ class Descent:
                 turns = [names[i] for i in rng.permutation(len(names))]
             else:
                 turns = names if order == "forward" else names[::-1]
-            self.gains.append(sum(self.step(name, tol * self._scale) for name in turns))
-            if self.gains[-1] == 0.0:
+            gains = [(self.step(name, tol), self._units[name]) for name in turns]
+            with np.errstate(over="ignore", under="ignore"):
+                self.gains.append(float(sum(in_units(g, -unit) for g, unit in gains)))
+            if not any(gain for gain, _ in gains):
                 self.converged = True
                 return
 
-    def step(self, name: str, least: float) -> float:
-        """Solve for one permutation; return the gain, 0 if it stays."""
+    def step(self, name: str, tol: float) -> float:
+        """Solve for one permutation; return the gain in its unit, 0 if it stays."""
         common = self._common[name]
         scratch = self._scratch[len(common)]
         for pair in self._pairs[name]:
@@ -101,9 +127,13 @@ class Descent:
         self._solved[name] = True
         old = self.current[name], self.signs.get(name)
         new = assigned(common, flips=name in self.signs, out=scratch)
-        gain = _in_common(common, new) - _in_common(common, old)
-        # Ties are left alone, or labels of equal units would go round for ever.
-        if gain <= least:
+        moved = np.flatnonzero(_differs(old, new))
+        gain = float((_in_common(common, new) - _in_common(common, old))[moved].sum())
+        # Ties are left alone, or labels of equal units would go round for ever. Only
+        # units that move bring rounding into the gain.
+        reference, model = self._norms[name]
+        sizes = model[old[0][moved]] + model[new[0][moved]]
+        if gain <= tol * float(reference[moved] @ sizes):
             return 0.0
         self.current[name], signs = new
         if signs is not None:
@@ -121,11 +151,33 @@ def assigned(common: Array, *, flips: bool, out: Array | None = None) -> Placed:
     return order, np.where(negative, np.int8(-1), np.int8(1))
 
 
-def _in_common(common: Array, placed: Placed) -> float:
-    """Return what all units have in common with those of the reference."""
+def _in_common(common: Array, placed: Placed) -> Array:
+    """Return what each unit has in common with that of the reference, (n,)."""
     order, signs = placed
-    values = common[np.arange(len(order)), order]
-    return float((values if signs is None else values * signs).sum())
+    values: Array = common[np.arange(len(order)), order]
+    return values if signs is None else values * signs
+
+
+def _differs(old: Placed, new: Placed) -> NDArray[np.bool_]:
+    """Tell the positions that get another unit, or the same one flipped, (n,)."""
+    different = old[0] != new[0]
+    if old[1] is not None and new[1] is not None:
+        different |= old[1] != new[1]
+    return different
+
+
+def unit_of(arrays: Sequence[Array]) -> int:
+    """Return the power of two to measure arrays in: 0 unless products leave doubles."""
+    with np.errstate(over="ignore", under="ignore"):
+        norm = max((float(np.linalg.norm(array)) for array in arrays), default=0.0)
+    if 1.0 / LARGE < norm < LARGE:
+        return 0
+    return frexp(max((float(np.abs(a).max(initial=0.0)) for a in arrays), default=0))[1]
+
+
+def in_units(array: Any, power: int) -> Any:
+    """Return numbers measured in a power of two; the same array if that is one."""
+    return np.ldexp(array, -power) if power else array
 
 
 class Pair:
@@ -161,6 +213,11 @@ class Pair:
         self._model = _in_front(model, axis, block)
         self._seen: dict[str, Placed] | None = None
 
+    def squares(self) -> Array:
+        """Return squared norms of the units of both networks, (2, n)."""
+        rows = [a.reshape(len(a), -1) for a in (self._reference, self._model)]
+        return np.array([np.einsum("ij,ij->i", a, a) for a in rows])
+
     def add_to(
         self, common: Array, current: Permutations, signs: Signs, scratch: Array
     ) -> bool:
@@ -189,10 +246,7 @@ class Pair:
         Only for arrays with one other permutation; both arrays (n, moved, ...).
         """
         axis, (_, block) = self._others[0]
-        different = old[0] != new[0]
-        if new[1] is not None:
-            different |= old[1] != new[1]
-        rows = np.flatnonzero(different)
+        rows = np.flatnonzero(_differs(old, new))
         # Views with the moved units first: of a matrix, rows are copied as they lie.
         model = np.moveaxis(self._model, axis, 0)
         fixed = np.moveaxis(self._reference, axis, 0)[with_blocks(rows, block)]

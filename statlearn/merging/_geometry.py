@@ -13,15 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.merging._state import (
-    BLOCK,
-    Array,
-    Entry,
-    State,
-    blockwise,
-    check_models,
-    merge_states,
-)
+from statlearn.merging._entry import BLOCK, Array, Entry
+from statlearn.merging._state import State, blockwise, check_models, merge_states
 from statlearn.utils._arrays import real_number
 from statlearn.utils._validation import closed_share
 
@@ -90,7 +83,14 @@ def slerp(base: State, models: Sequence[State], *, t: float = 0.5) -> dict[str, 
     def kernel(entry: Entry) -> NDArray[Any]:
         return weighted(entry, _arc(products(entry), place))
 
-    return merge_states(base, models, kernel, rule="slerp", at_least=2)
+    return merge_states(
+        base,
+        models,
+        kernel,
+        rule="slerp",
+        shares=[1.0 - place, place],
+        by_products=True,
+    )
 
 
 def nuslerp(
@@ -162,7 +162,15 @@ def nuslerp(
             return _arcs_of_rows(entry, place, factor)
         return moved(entry, factor * _arc(products(entry, updates=True), place))
 
-    return merge_states(base, models, kernel, rule="nuslerp", at_least=2)
+    return merge_states(
+        base,
+        models,
+        kernel,
+        rule="nuslerp",
+        shares=[1.0 - place, place],
+        lam=factor,
+        by_products=True,
+    )
 
 
 # --- arcs --------------------------------------------------------------------

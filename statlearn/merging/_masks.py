@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from statlearn.merging._arithmetic import task_arithmetic
+from statlearn.merging._entry import Array, Entry
 from statlearn.merging._selection import cut_below, positive_share, spread_updates
 from statlearn.merging._state import (
-    Array,
-    Entry,
     State,
     blockwise,
     check_models,
@@ -124,9 +123,18 @@ def consensus(
         np.abs(updates, out=updates)
         votes = np.count_nonzero(updates > others, axis=0)
         total *= votes >= needed
-        return start + scale * total
+        total *= scale
+        total += start
+        return total
 
-    return merge_states(base, models, blockwise(merge), rule="consensus")
+    return merge_states(
+        base,
+        models,
+        blockwise(merge),
+        rule="consensus",
+        shares=factors[:, 0],
+        lam=scale,
+    )
 
 
 def _thresholds(lam_mask: Any, n_models: int) -> Array:
@@ -232,7 +240,9 @@ def pcb(
     def merge(start: Array, updates: Array) -> Array:
         return start + scale * competition.merge(updates, factors)
 
-    return merge_states(base, models, blockwise(merge), rule="pcb")
+    return merge_states(
+        base, models, blockwise(merge), rule="pcb", shares=factors, lam=scale
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,34 +264,39 @@ class _Competition:
 
     def sizes(self, updates: Array, rows: slice) -> Array:
         """Return the magnitudes of some models within their bounds, (r, b)."""
-        return _magnitudes(updates, rows).clip(self.small[rows], self.large[rows])
+        sizes = _magnitudes(updates, rows)
+        return np.clip(sizes, self.small[rows], self.large[rows], out=sizes)
 
     def scores(self, updates: Array, rows: slice = slice(None)) -> Array:
         """Return the scores of some models, (T, b) to (r, b)."""
-        sizes = self.sizes(updates, rows)
-        scores = _min_max(sizes, self.small[rows], self.large[rows])
+        scores = self.sizes(updates, rows)
+        _to_min_max(scores, self.small[rows], self.large[rows])
         np.square(scores, out=scores)
         scores *= len(updates)
         np.exp(scores, out=scores)
-        scores *= np.tanh(updates[rows] * updates.sum(axis=0))
+        agreement = updates[rows] * updates.sum(axis=0)
+        scores *= np.tanh(agreement, out=agreement)
         return scores
 
     def merge(self, updates: Array, factors: Array) -> Array:
-        """Return the weighted mean of the updates, (T, b) to (b,)."""
-        shares = np.maximum(self.scores(updates), self.least)
+        """Return the weighted mean of the updates, (T, b) overwritten to (b,)."""
+        shares = self.scores(updates)
+        np.maximum(shares, self.least, out=shares)
+        _to_min_max(shares, self.least, self.most)
         # A task whose scores are all alike counts everywhere, one without updates not.
-        flat = (self.least == self.most) & (self.most > 0.0)
-        shares = _min_max(shares, self.least, self.most) + flat
+        shares += (self.least == self.most) & (self.most > 0.0)
         total = shares.sum(axis=0)
-        shares *= np.sign(updates) * self.sizes(updates, slice(None))
+        shares *= self.sizes(updates, slice(None))
+        shares *= np.sign(updates, out=updates)
         merged = factors @ shares
         return np.divide(merged, total, out=np.zeros_like(merged), where=total > 0.0)
 
 
-def _min_max(values: Array, low: Array, high: Array) -> Array:
-    """Map rows from their range to [0, 1], to 0 if they are constant."""
+def _to_min_max(values: Array, low: Array, high: Array) -> None:
+    """Map rows from their range to [0, 1] in place, to 0 if they are constant."""
     span = high - low
-    return (values - low) / np.where(span > 0.0, span, 1.0)
+    values -= low
+    values /= np.where(span > 0.0, span, 1.0)
 
 
 def _compete(
@@ -301,8 +316,10 @@ def _compete(
         found.least[row] = find(int(n * (1.0 - ratio)))
     found.most[:] = -np.inf
     for entry in entries():
+        scratch = entry.scratch()
         for block in entry.blocks():
-            highest = found.scores(entry.updates(block)).max(axis=1, keepdims=True)
+            updates = entry.updates(block, scratch)
+            highest = found.scores(updates).max(axis=1, keepdims=True)
             np.maximum(found.most, highest, out=found.most)
     return found
 
@@ -322,8 +339,9 @@ def _sorted_number(
 
     def blocks() -> Iterator[Array]:
         for entry in entries():
+            scratch = entry.scratch()
             for block in entry.blocks():
-                yield measure(entry.updates(block))[0]
+                yield measure(entry.updates(block, scratch))[0]
 
     def sample(m: int) -> Array:
         parts = [measure(spread_updates(entry, m, n))[0] for entry in entries()]

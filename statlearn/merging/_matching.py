@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from statlearn.merging._descent import Descent, Order
+from statlearn.merging._descent import LARGE, Descent, Order, in_units, unit_of
 from statlearn.merging._flips import names_that_flip
 from statlearn.merging._permute import permute_array, random_signs
 from statlearn.merging._state import (
@@ -24,6 +24,7 @@ from statlearn.merging._state import (
     State,
     check_finite,
     check_models,
+    is_statistic,
     listed,
     to_array,
 )
@@ -33,6 +34,9 @@ from statlearn.utils._arrays import real_number
 from statlearn.utils._rng import as_generator
 from statlearn.utils._validation import positive_integer
 from statlearn.utils._warn import warn
+
+# Part of a distance by which equal ones may differ.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,16 @@ class MatchResult:
         For each permutation of the spec the old position of each unit: unit i of the
         matched network is unit ``permutations[name][i]`` of the original.
     distance_before, distance_after : float
-        Euclidean distance of the networks over all floating arrays.
+        Euclidean distance of the networks over all floating arrays but running
+        statistics.
     n_sweeps : int
         Passes over all permutations, the last of which changed nothing unless
         `converged` is False.
     converged : bool
         Whether the last pass changed nothing.
     gains : ndarray of shape (n_sweeps,)
-        What each pass added to the inner product of the networks.
+        What each pass added to the inner product of the networks; infinite or zero
+        where squares of the weights are.
     signs : dict of str to ndarray of int, or None
         For each permutation whose units may flip 1 or -1 for each unit: unit i of the
         matched network is ``signs[name][i]`` times unit ``permutations[name][i]`` of
@@ -107,8 +113,8 @@ def match_weights(
     max_iter : int, default=100
         Limit on the passes of a start.
     tol : float, default=1e-12
-        Gain, relative to the norms of the two networks, below which a permutation is
-        left as it is.
+        Gain, relative to the norms of the units that would move, below which a
+        permutation is left as it is.
     include_bias : bool, default=True
         Whether arrays with one axis, such as biases, count.
     signed : bool or collection of str, default=False
@@ -171,6 +177,13 @@ def match_weights(
     for arrays and other modules the caller knows, and
     :func:`check_function_preserved` tries.
 
+    The running means and variances of batch normalisation are no parameters, and come
+    in the units of the data: they are moved with their units, but count neither in the
+    match nor in the distances. Matched networks compute what they did; one that is
+    averaged or interpolated from them needs its running statistics estimated anew on
+    data, with ``torch.optim.swa_utils.update_bn`` for example, or it looks as if the
+    match had failed. See :func:`interpolate` and :func:`loss_barrier`.
+
     References
     ----------
     S. K. Ainsworth, J. Hayase, S. Srinivasa. "Git Re-Basin: Merging Models modulo
@@ -195,36 +208,71 @@ def match_weights(
     0.0
     """
     caller = "match_weights"
-    start, moved = read_networks(spec, [reference, model], caller)
+    start, moved = read_networks(
+        spec, [reference, model], caller, ("the reference", "the model")
+    )
     check_options(caller, order, n_init, max_iter, tol)
     flips = names_that_flip(spec, signed, [reference, model], moved, caller)
     begin, signs = _first_start(spec, moved, flips, init or {}, init_signs or {})
     rng = as_generator(random_state)
+    best = nearest(
+        *(spec, start, moved, begin, signs, rng),
+        order=order,
+        n_init=n_init,
+        max_iter=max_iter,
+        tol=tol,
+        include_bias=include_bias,
+    )
+    if not best.converged:
+        warn_of_limit(caller, max_iter)
+    found = permuted(spec, best.current, moved, best.signs)
+    return MatchResult(
+        best.current,
+        distance_between(start, moved),
+        distance_between(start, found),
+        len(best.gains),
+        best.converged,
+        np.array(best.gains),
+        best.signs if flips else None,
+    )
+
+
+def nearest(
+    spec: PermutationSpec,
+    reference: Mapping[str, Array],
+    model: Mapping[str, Array],
+    begin: Mapping[str, NDArray[np.intp]],
+    signs: Signs,
+    rng: np.random.Generator,
+    *,
+    order: Order = "random",
+    n_init: int,
+    max_iter: int,
+    tol: float,
+    include_bias: bool = True,
+) -> Descent:
+    """Return the descent that ended nearest, the first one from given orders."""
+    # What no permutation moves would drown small differences between the starts.
+    goal = {name: reference[name] for name in spec.axes}
+    moving = {name: model[name] for name in spec.axes}
     best: tuple[float, Descent] | None = None
     for number in range(n_init):
         if number > 0:
             begin = {name: rng.permutation(len(begin[name])) for name in begin}
-            signs = {name: random_signs(len(begin[name]), rng) for name in flips}
+            signs = {name: random_signs(len(signs[name]), rng) for name in signs}
         descent = Descent(
-            spec, start, moved, begin, signs=signs, include_bias=include_bias
+            spec, reference, model, begin, signs=signs, include_bias=include_bias
         )
         descent.run(order, max_iter, tol, rng)
-        found = permuted(spec, descent.current, moved, descent.signs)
-        distance = distance_between(start, found)
-        if best is None or distance < best[0]:
+        if n_init == 1:
+            return descent
+        found = permuted(spec, descent.current, moving, descent.signs)
+        distance = distance_between(goal, found)
+        # Of starts that differ by rounding the first is kept.
+        if best is None or distance < (1.0 - _ROUNDING) * best[0]:
             best = distance, descent
     assert best is not None  # there is at least one start
-    if not best[1].converged:
-        warn_of_limit(caller, max_iter)
-    return MatchResult(
-        best[1].current,
-        distance_between(start, moved),
-        best[0],
-        len(best[1].gains),
-        best[1].converged,
-        np.array(best[1].gains),
-        best[1].signs if flips else None,
-    )
+    return best[1]
 
 
 def _first_start(
@@ -255,22 +303,18 @@ def _first_start(
 
 
 def read_networks(
-    spec: PermutationSpec, models: Sequence[Any], caller: str
+    spec: PermutationSpec, models: Sequence[Any], caller: str, called: Sequence[str]
 ) -> list[dict[str, Array]]:
-    """Return the floating arrays of networks, checked against the spec."""
+    """Return the floating arrays of networks, named so, checked against the spec."""
     if not isinstance(spec, PermutationSpec):
         raise TypeError(
             f"The 'spec' of {caller} must be a PermutationSpec. Got "
             f"{type(spec).__name__}; make one with spec_for(model)."
         )
     states = [get_weights(model) for model in models]
-    check_models(states[0], states[1:], caller)
+    check_models(states[0], states[1:], caller, called=called)
     spec.sizes(states[0])
-    networks = []
-    for position, state in enumerate(states):
-        networks.append(
-            floating(state, f"model {position - 1}" if position else "the base")
-        )
+    networks = [floating(s, who) for s, who in zip(states, called, strict=True)]
     integers = sorted(set(spec.axes) - set(networks[0]))
     if integers:
         raise TypeError(
@@ -291,9 +335,18 @@ def floating(state: State, who: str) -> dict[str, Array]:
 
 
 def distance_between(a: Mapping[str, Array], b: Mapping[str, Array]) -> float:
-    """Return the Euclidean distance over all arrays."""
-    squares = (float(np.square(a[name] - b[name]).sum()) for name in a)
-    return float(np.sqrt(sum(squares)))
+    """Return the Euclidean distance over all arrays but running statistics."""
+    pairs = [(a[name], b[name]) for name in a if not is_statistic(name)]
+    with np.errstate(over="ignore", under="ignore"):
+        distance = np.sqrt(sum(float(np.square(x - y).sum()) for x, y in pairs))
+        if 1.0 / LARGE < distance < LARGE:
+            return float(distance)
+        # Differences may need a unit in which they are doubles, squares another.
+        power = unit_of([array for pair in pairs for array in pair])
+        gaps = [in_units(x, power) - in_units(y, power) for x, y in pairs]
+        finer = unit_of(gaps)
+        squares = (float(np.square(in_units(gap, finer)).sum()) for gap in gaps)
+        return float(np.ldexp(np.sqrt(sum(squares)), power + finer))
 
 
 def permuted(

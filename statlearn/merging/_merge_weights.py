@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
-from statlearn.merging._methods import MergeMethod, Rule, find_method
+from statlearn.exceptions import FactorMergingWarning
+from statlearn.merging._merger_inputs import compare_models
+from statlearn.merging._methods import (
+    MERGE_METHODS,
+    MergeMethod,
+    Rule,
+    find_method,
+    option_advice,
+)
+from statlearn.merging._name_choice import Patterns, grouped, keeper
 from statlearn.merging._state import (
-    RUNNING_STATISTICS,
     State,
     check_models,
+    check_names,
+    is_statistic,
     listed,
-    restorer,
-    to_array,
+    twins_of,
 )
+from statlearn.merging._statistics import within_bounds
+from statlearn.merging._values import copied, in_range, memory_of, to_array
 from statlearn.merging._views import get_weights
 from statlearn.utils._arrays import real_number
 from statlearn.utils._rng import as_generator
+from statlearn.utils._warn import warn
+
+# What programs call the factors of a low-rank update, as a part of a name.
+_FACTOR = re.compile(
+    r"(?:^|[._])(lora_(?:embedding_)?[ab]|lora_down|lora_up)(?:[._]|$)", re.IGNORECASE
+)
+_PAIRS = (
+    ("lora_a", "lora_b"),
+    ("lora_embedding_a", "lora_embedding_b"),
+    ("lora_down", "lora_up"),
+)
 
 
 def merge_weights(
@@ -57,7 +80,8 @@ def merge_weights(
     weights : sequence of float, default=None
         One weight a model, for rules that take them; equal weights for None.
     scale : float, default=1.0
-        Coefficient on what the rule adds to the base, λ in the papers.
+        Coefficient on what the rule adds to the base, λ in the papers. Rules with a
+        parameter `lam` take it in place of this one, not beside it.
     density : float, default=None
         Share of the update that a rule keeps, for rules that have it; None for the
         default of the rule.
@@ -65,7 +89,7 @@ def merge_weights(
         Randomness of the rules that drop numbers at random; ignored by others.
     include, exclude : str or iterable of str, default=None
         Shell patterns of names. Arrays that are not included, or excluded, are copied
-        from the base.
+        from the base, whatever the models have under these names.
     overrides : mapping of str to mapping, default=None
         From a shell pattern to parameters of this function that replace the others for
         the arrays it matches, such as ``{"b*": {"method": "average"}}``. The first
@@ -77,16 +101,23 @@ def merge_weights(
     -------
     dict of str to array or tensor
         New arrays in the order, shapes and data types of the base; turn them into a
-        model with ``set_weights(model, merged)``. Integers are copied from the base,
-        running means and variances are averaged.
+        model with ``set_weights(model, merged)``. Integers are copied from the base;
+        for running means and variances see the notes.
 
     Raises
     ------
     TypeError
-        If a parameter is not one of the rule, or a model has no weights.
+        If a parameter is not one of the rule, a model has no weights, or an array
+        holds no real numbers.
     ValueError
-        If the method or a pattern is unknown, names or shapes differ, or a number is
-        not finite.
+        If the method or a pattern is unknown; names, shapes, classes or activations
+        differ; a number is not finite, or not in the data type of the base; or two
+        names of one array are treated differently.
+
+    Warns
+    -----
+    FactorMergingWarning
+        If names are those of the two factors of low-rank adapters.
 
     See Also
     --------
@@ -100,6 +131,17 @@ def merge_weights(
     :math:`\theta = \theta_0 + \lambda \tau`. All compute in float64 and cost one or a
     few passes over the numbers, but those that decompose matrices (TSV-M, R-TSVM and
     Iso-C: one singular value decomposition a matrix and model).
+
+    Running means and variances of normalisation layers follow the models, whatever the
+    rule: with weights :math:`w_t` (`weights`; :math:`1 - t` and :math:`t` on an arc;
+    equal ones for rules without) and :math:`w_t^+ = \max(w_t, 0)`, statistics
+    :math:`\mu_t` of the models and :math:`\mu_0` of the base become
+
+    .. math:: \mu_0 + \lambda \Bigl( \frac{\sum_t w_t^+ \mu_t}{\sum_t w_t^+} - \mu_0
+              \Bigr),
+
+    :math:`\mu_0` if no weight is positive, and a variance at least 0. Better ones come
+    from a pass over data with the merged model.
 
     References
     ----------
@@ -128,15 +170,26 @@ def merge_weights(
             "The 'scale' of merge_weights moves from the base to the merged model. "
             f"Got {scale!r} and base=None; pass the base, or leave the scale at 1."
         )
-    check_models(start, states, "merge_weights")
+    compare_models([*models, base], "merge_weights")
+    known: dict[str, None] = {}
+    for position, state in enumerate((start, *states)):
+        who = f"model {position - 1}" if position else "the base"
+        check_names(state, who, "merge_weights")
+        known |= dict.fromkeys(state)
+    keep = keeper(known, include, exclude)
+    if not start or any(map(keep, known)):
+        check_models(start, states, "merge_weights", keep=keep)
     _check_companions(start, options)
     options |= {"weights": weights, "scale": scale, "density": density}
     merged: dict[str, Any] = {}
-    for task in plan(
-        list(start), row, options, random_state, include, exclude, overrides
-    ):
+    tasks = plan(
+        list(start), row, options, random_state, include, exclude, overrides, known
+    )
+    _check_shared(tasks, start, states)
+    for task in tasks:
         part = _only(start, task.names)
-        merged |= task.run(part, [_only(state, part) for state in states])
+        others = states if task.row is not None else []
+        merged |= task.run(part, [_only(state, part) for state in others])
     return {name: merged[name] for name in start}
 
 
@@ -167,7 +220,9 @@ class Task:
     def run(self, base: State, states: Sequence[State]) -> dict[str, Any]:
         """Merge arrays of these names, all of them or some."""
         if self.row is None:
-            return {name: _copy(base[name]) for name in base}
+            twins = twins_of(base, [])
+            copies = {name: copied(base[name]) for name in set(twins.values())}
+            return {name: copies[twins[name]] for name in base}
         return _call(self.row, base, states, dict(self.arguments))
 
 
@@ -176,17 +231,28 @@ def plan(
     row: MergeMethod,
     settings: Mapping[str, Any],
     random_state: Any,
-    include: str | Iterable[str] | None,
-    exclude: str | Iterable[str] | None,
+    include: Patterns,
+    exclude: Patterns,
     overrides: Mapping[str, Mapping[str, Any]] | None,
+    known: Iterable[str] | None = None,
 ) -> list[Task]:
-    """Say what happens to which arrays; all tasks draw from one generator."""
+    """Say what happens to which arrays; all tasks draw from one generator.
+
+    Patterns have to match one of the known names, by default those of the base.
+    """
     settings = {**settings, "random_state": as_generator(random_state)}
-    left_out = _left_out(names, include, exclude)
+    keep = keeper(names if known is None else known, include, exclude)
+    rest = [name for name in names if keep(name)]
+    left_out = [name for name in names if not keep(name)]
+    _warn_of_factors(rest)
     tasks = [Task(left_out, None, {})] if left_out else []
-    rest = [name for name in names if name not in set(left_out)]
-    for chosen, changes in _groups(rest, overrides or {}):
+    for chosen, changes in grouped(rest, overrides):
         arguments = {**settings, **changes}
+        # Of the two names of the coefficient the one in the override counts.
+        if "lam" in changes and "scale" not in changes:
+            arguments["scale"] = 1.0
+        elif "scale" in changes and "lam" not in changes:
+            arguments.pop("lam", None)
         # A generator goes on from array to array, where a seed would start again.
         arguments["random_state"] = as_generator(arguments["random_state"])
         method = arguments.pop("method", row)
@@ -230,6 +296,42 @@ def _check_companions(base: State, options: Mapping[str, Any]) -> None:
                 )
 
 
+def _check_shared(tasks: Sequence[Task], base: State, states: Sequence[State]) -> None:
+    """Refuse names of one array, as of tied layers, that get different treatment."""
+    place = {name: number for number, task in enumerate(tasks) for name in task.names}
+    for name, first in twins_of(base, []).items():
+        if place[name] == place[first] or any(
+            name in state
+            and first in state
+            and memory_of(state[name]) != memory_of(state[first])
+            for state in states
+        ):
+            continue
+        raise ValueError(
+            "Names of one array must be merged in one way by merge_weights. Got "
+            f"{first!r} and {name!r}, which share their numbers and are chosen or "
+            "overridden apart; let the patterns match both, or pass copies."
+        )
+
+
+def _warn_of_factors(names: Iterable[str]) -> None:
+    """Warn if both factors of a low-rank update are among what is merged."""
+    found = {
+        match[1].lower(): name for name in names if (match := _FACTOR.search(name))
+    }
+    for pair in _PAIRS:
+        if all(part in found for part in pair):
+            shown = listed([found[part] for part in pair])
+            warn(
+                "Merge rules expect weights that add up. Got factors of low-rank "
+                f"adapters such as {shown}: a product of merged factors is not the "
+                "merged update; fold the adapters into the weights first, with "
+                "statlearn.neural.fold or merge_and_unload of PEFT.",
+                FactorMergingWarning,
+            )
+            return
+
+
 def _call(
     row: MergeMethod, base: State, states: Sequence[State], arguments: dict[str, Any]
 ) -> dict[str, Any]:
@@ -244,6 +346,16 @@ def _call(
     }
     if "random_state" not in takes and not open_ended:
         del given["random_state"]
+    if not isfinite(scale):
+        raise ValueError(
+            f"The 'scale' of merge_weights must be finite. Got {scale}; pass a number "
+            "such as 0.4."
+        )
+    if "lam" in given and scale != 1.0:
+        raise ValueError(
+            "The coefficient of merge_weights must be given once, as 'scale' or as "
+            f"'lam'. Got scale={scale} and lam={given['lam']!r}; leave one out."
+        )
     if "lam" in takes:
         given.setdefault("lam", scale)
     unknown = sorted(set(given) - set(takes) - set(row.preset))
@@ -251,10 +363,36 @@ def _call(
         options = sorted(set(takes) - {"base", "models", "lam"} - set(row.preset))
         raise TypeError(
             f"The rule {row.name!r} takes {', '.join(options) or 'no parameters'}. Got "
-            f"{listed(unknown)}; leave them out or choose another rule."
+            f"{listed(unknown)}; {option_advice(row, unknown)}"
         )
     merged = row.function(base, states, **{**row.preset, **given})
+    _check_result(row, merged, base)
     return merged if "lam" in takes else _rescale(base, merged, scale)
+
+
+def _check_result(row: MergeMethod, merged: Any, base: State) -> None:
+    """Refuse what a rule of the caller returns, if it is no model."""
+    if row is MERGE_METHODS.get(row.name):
+        return
+    if not isinstance(merged, Mapping) or merged.keys() != set(base):
+        found: Any = type(merged).__name__
+        if isinstance(merged, Mapping):
+            found = listed(list(merged))
+        raise ValueError(
+            f"The rule {row.name!r} must return a dict with the names of the base, "
+            f"{listed(list(base))}. Got {found}; return one array for each name."
+        )
+    for name in base:
+        start, found = to_array(base[name]), to_array(merged[name])
+        if found.shape != start.shape or not np.can_cast(
+            found.dtype, start.dtype, "same_kind"
+        ):
+            raise ValueError(
+                f"The array {name!r} of the rule {row.name!r} must have the shape "
+                f"{start.shape} and fit the type {start.dtype}. Got shape {found.shape}"
+                f" and dtype {found.dtype}; a merge rule returns arrays of the base's "
+                "shapes and kinds."
+            )
 
 
 def _rescale(base: State, merged: dict[str, Any], scale: float) -> dict[str, Any]:
@@ -264,13 +402,16 @@ def _rescale(base: State, merged: dict[str, Any], scale: float) -> dict[str, Any
     scaled: dict[str, Any] = {}
     for name, value in merged.items():
         start, end = to_array(base[name]), to_array(value)
-        statistic = name.rpartition(".")[2] in RUNNING_STATISTICS
-        if start.dtype.kind != "f" or statistic:  # which are no updates
+        if start.dtype.kind != "f":
             scaled[name] = value
             continue
         origin = start.astype(np.float64)
-        moved = origin + scale * (end - origin)
-        scaled[name] = restorer(base[name])(moved.astype(start.dtype))
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = origin + scale * (end - origin)
+            if is_statistic(name):
+                moved = within_bounds(moved, name)
+            moved = moved.astype(start.dtype)
+        scaled[name] = in_range(moved, base[name], name, "merge_weights")
     return scaled
 
 
@@ -283,53 +424,3 @@ def _only(state: State, names: Iterable[str]) -> State:
     if len(chosen) == len(state):
         return state
     return {name: state[name] for name in chosen}
-
-
-def _copy(value: Any) -> Any:
-    return restorer(value)(to_array(value).copy())
-
-
-def _patterns(
-    patterns: str | Iterable[str], name: str, names: Sequence[str]
-) -> list[str]:
-    """Return patterns as a list, each of which matches something."""
-    found = [patterns] if isinstance(patterns, str) else list(patterns)
-    for pattern in found:
-        if not any(fnmatchcase(key, pattern) for key in names):
-            raise ValueError(
-                f"Each pattern in '{name}' of merge_weights must match an array. Got "
-                f"{pattern!r} and arrays {listed(names)}; correct the pattern."
-            )
-    return found
-
-
-def _left_out(
-    names: Sequence[str],
-    include: str | Iterable[str] | None,
-    exclude: str | Iterable[str] | None,
-) -> list[str]:
-    """Return the names that are not to be merged."""
-    wanted = None if include is None else _patterns(include, "include", names)
-    unwanted = [] if exclude is None else _patterns(exclude, "exclude", names)
-    return [
-        name
-        for name in names
-        if (wanted is not None and not any(fnmatchcase(name, p) for p in wanted))
-        or any(fnmatchcase(name, p) for p in unwanted)
-    ]
-
-
-def _groups(
-    names: Sequence[str], overrides: Mapping[str, Mapping[str, Any]]
-) -> list[tuple[list[str], Mapping[str, Any]]]:
-    """Put each name to the first override that matches, or to the rest."""
-    patterns = _patterns(overrides, "overrides", names)
-    chosen: dict[str | None, list[str]] = {pattern: [] for pattern in patterns}
-    chosen[None] = []
-    for name in names:
-        chosen[next((p for p in patterns if fnmatchcase(name, p)), None)].append(name)
-    return [
-        (group, {} if pattern is None else overrides[pattern])
-        for pattern, group in chosen.items()
-        if group
-    ]

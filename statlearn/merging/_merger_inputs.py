@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import check_scoring
 
 from statlearn.merging._state import Array
 
@@ -21,6 +23,12 @@ _COMMON = {
     "number of features": "n_features_in_",
     "list of feature names": "feature_names_in_",
 }
+
+
+class AnyModel:
+    """Stands for the models before `fit`: what each of them can do, and no more."""
+
+    predict = score = None
 
 
 def listed_models(models: Any) -> list[Any]:
@@ -60,15 +68,35 @@ def common_template(models: list[Any], base: Any) -> Any:
                 f"{type(template).__name__} and, as {who}, {type(other).__name__}; "
                 "pass models that were tuned from one base."
             )
+    compare_models([*models, base], "ModelMerger")
+    return template
+
+
+def compare_models(models: Sequence[Any], caller: str) -> None:
+    """Refuse estimators that mean different things by their weights.
+
+    Parameters
+    ----------
+    models : sequence
+        Models and, at the end, their base. Only estimators say what they mean.
+    caller : str
+        For messages.
+    """
+    names = [f"model {position}" for position in range(len(models) - 1)]
+    told = [
+        (who, thawed(model))
+        for who, model in zip([*names, "the base"], models, strict=True)
+        if isinstance(thawed(model), BaseEstimator)
+    ]
+    for who, other in told[1:]:
         for what, name in _COMMON.items():
-            expected, found = _told(template, name), _told(other, name)
+            expected, found = _told(told[0][1], name), _told(other, name)
             if expected != found:
                 raise ValueError(
-                    f"ModelMerger needs models with one {what}. Got {expected!r} and, "
+                    f"{caller} needs models with one {what}. Got {expected!r} and, "
                     f"in {who}, {found!r}; tune them from one base, on rows of all "
                     "classes and with the same columns."
                 )
-    return template
 
 
 def _told(model: Any, name: str) -> Any:
@@ -125,3 +153,19 @@ def candidate_scales(scales: Any) -> Array:
             f"{scales!r}; pass for example [0.2, 0.4, 0.6, 0.8, 1.0]."
         )
     return values
+
+
+def scorer_of(template: Any, scoring: Any) -> Callable[..., float]:
+    """Return the score of models like this one, ``score(model, X, y)``."""
+    if isinstance(template, BaseEstimator):
+        scorer: Callable[..., float] = check_scoring(template, scoring)
+    elif callable(scoring):
+        scorer = scoring
+    else:
+        raise TypeError(
+            "The 'scoring' of ModelMerger must be a function scoring(model, X, y) for "
+            f"models of type {type(template).__name__}. Got {scoring!r}; pass a "
+            "function of which more is better, or a number as 'scale'."
+        )
+    # Scorers of scikit-learn take the rows by position only.
+    return lambda model, X, y, **weight: scorer(model, X, y, **weight)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
@@ -39,7 +39,7 @@ class MergeMethod:
     needs : tuple of str
         What it needs beyond one model: "base", "two models", "grams", "fishers".
     preset : mapping of str to object
-        Parameters that the name stands for.
+        Parameters that the name stands for; they cannot be changed.
     by_array : bool
         Whether each array is merged alone, so that files can be merged in pieces.
     """
@@ -48,8 +48,17 @@ class MergeMethod:
     function: Rule
     paper: str
     needs: tuple[str, ...] = ("base",)
-    preset: Mapping[str, Any] = field(default_factory=dict)
+    preset: Mapping[str, Any] = field(default_factory=dict, hash=False)
     by_array: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "preset", MappingProxyType(dict(self.preset)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A view of a mapping can neither be pickled nor copied.
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        values["preset"] = dict(self.preset)
+        return type(self), tuple(values.values())
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -103,10 +112,29 @@ def find_method(method: str | Rule | MergeMethod) -> MergeMethod:
             return row
     names = sorted(MERGE_METHODS)
     close = get_close_matches(method.lower(), names, n=1, cutoff=0.5)
+    advice = f"did you mean {close[0]!r}?" if close else "pass one of them."
+    if key in _ELSEWHERE:
+        advice = f"pass {_ELSEWHERE[key]}."
     raise ValueError(
         f"The 'method' of merge_weights must be one of {', '.join(names)}. Got "
-        f"{method!r}; {f'did you mean {close[0]!r}?' if close else 'pass one of them.'}"
+        f"{method!r}; {advice}"
     )
+
+
+def option_advice(row: MergeMethod, unknown: Sequence[str]) -> str:
+    """Say what to do about parameters that a rule does not have.
+
+    Parameters
+    ----------
+    row : MergeMethod
+    unknown : sequence of str
+        At least one name.
+    """
+    for name in unknown:
+        for own, advice in _OPTIONS_ELSEWHERE.get(name, {}).items():
+            if own in row.parameters:
+                return advice
+    return "leave them out or choose another rule."
 
 
 def _key(name: str) -> str:
@@ -123,8 +151,8 @@ _DARE = (
 )
 _DELLA = "P. T. Deep, R. Bhardwaj, S. Poria. DELLA-Merging. arXiv:2406.11617."
 _BREADCRUMBS = "M. Davari, E. Belilovsky. Model Breadcrumbs. ECCV 2024."
-_CONSENSUS = MappingProxyType({"consensus": True})
-_PLAIN = MappingProxyType({"consensus": False})
+_CONSENSUS = {"consensus": True}
+_PLAIN = {"consensus": False}
 _TWO = ("base", "two models")
 
 _ROWS = (
@@ -205,6 +233,30 @@ _ROWS = (
         "D. Marczak et al. No Task Left Behind. ICML 2025.",
     ),
 )
+# What other programs call the rules, by the key of the name, and how it is called here.
+_ELSEWHERE = {
+    "linear": "'average' with weights",
+    "soup": "'average'",
+    "modelsoup": "'average'",
+    "modelsoups": "'average'",
+    "uniform": "'average'",
+    "darelinear": "'dare' with drop, the share of numbers that are dropped",
+    "multislerp": "'karcher'",
+    "fishermerging": "'fisher'",
+}
+
+# What other programs call parameters: for each of ours, what to do about it.
+_OPTIONS_ELSEWHERE = {
+    "density": {
+        "drop": "pass drop=1 - density, the share of numbers that are dropped.",
+        "topk": "pass topk.",
+    },
+    "drop_rate": {"drop": "pass drop."},
+    "epsilon": {"eps": "pass eps."},
+    "lambda_": {"lam": "pass scale."},
+    "select_topk": {"topk": "pass topk."},
+    "weight": {"weights": "pass weights, one number a model."},
+}
 
 # The rules by their names.
 MERGE_METHODS: Mapping[str, MergeMethod] = MappingProxyType(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -24,6 +25,14 @@ from statlearn.merging._safetensors import (
 Contents = dict[str, tuple[str, tuple[int, ...]]]
 
 INDEX = f"model{SUFFIX}.index.json"
+
+_UNITS = {f"{unit}B": 1000**power for power, unit in enumerate("KMGT", start=1)} | {
+    f"{unit}iB": 1024**power for power, unit in enumerate("KMGT", start=1)
+}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]i?B)", re.IGNORECASE)
+
+# Suffixes of files, as against the dots in "model-1.5" and "model-3.1-8B".
+_LIKE_A_FILE = re.compile(r"\.[A-Za-z]\w*")
 
 
 def read_model(source: Path) -> dict[str, Stored]:
@@ -95,6 +104,26 @@ def _read_index(folder: Path) -> dict[str, str]:
     return places
 
 
+def shard_size(value: Any) -> Any:
+    """Return a size in words, such as "5GB" or "500 MiB", in bytes; others as they are.
+
+    Raises
+    ------
+    ValueError
+        If the words are no size.
+    """
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.fullmatch(value.strip())
+    if found is None:
+        raise ValueError(
+            "The 'max_shard_size' must be a number of bytes, or a number with a unit "
+            f"of {', '.join(_UNITS)}. Got {value!r}; pass for example '5GB'."
+        )
+    number, unit = found.groups()
+    return int(float(number) * _UNITS[unit.upper().replace("I", "i")])
+
+
 def check_target(
     path: Any, max_shard_size: int | None, sources: Iterable[Mapping[str, Any]]
 ) -> Path:
@@ -111,6 +140,12 @@ def check_target(
     """
     target = Path(path)
     is_file = target.suffix == SUFFIX
+    if not is_file and _LIKE_A_FILE.fullmatch(target.suffix):
+        raise ValueError(
+            f"Weights are written to a {SUFFIX} file, or to a folder of them without "
+            f"suffix. Got {target.name!r}; end the name in {SUFFIX}, or leave out "
+            f"{target.suffix!r}."
+        )
     whole = isinstance(max_shard_size, (int, np.integer))
     if max_shard_size is not None and (is_file or not whole or max_shard_size < 1):
         raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -11,11 +12,12 @@ from statlearn.merging._state import (
     Array,
     State,
     check_finite,
+    layout,
     listed,
-    restorer,
     to_array,
 )
-from statlearn.merging._views import get_weights, set_weights
+from statlearn.merging._statistics import within_bounds
+from statlearn.merging._views import get_weights, in_type_of, set_weights
 from statlearn.utils._arrays import real_number
 
 
@@ -32,6 +34,9 @@ class NamedArrays(Mapping[str, Array]):
     ValueError
         If an array holds NaN or infinity.
     """
+
+    # Numbers of NumPy leave products to `__rmul__`, instead of taking us for an array.
+    __array_ufunc__ = None
 
     def __init__(self, arrays: State) -> None:
         self._arrays = {name: self._own(name, arrays[name]) for name in arrays}
@@ -73,7 +78,13 @@ class NamedArrays(Mapping[str, Array]):
             return NotImplemented
         _check_shapes(self, other)
         names = [*self, *(name for name in other if name not in self)]
-        return type(self)({n: self.get(n, 0.0) + other.get(n, 0.0) for n in names})
+        with np.errstate(over="ignore"):  # infinity is refused by its name
+            total = {n: self.get(n, 0.0) + other.get(n, 0.0) for n in names}
+        return type(self)(total)
+
+    def __radd__(self, other: float) -> Self:
+        """Return the vector itself for zero, which `sum` starts from."""
+        return self if isinstance(other, Real) and other == 0 else NotImplemented
 
     def __neg__(self) -> Self:
         return self * -1.0
@@ -85,7 +96,9 @@ class NamedArrays(Mapping[str, Array]):
         if isinstance(factor, Mapping):
             return NotImplemented
         number = real_number(factor, "factor", type(self).__name__)
-        return type(self)({name: number * array for name, array in self.items()})
+        with np.errstate(over="ignore", invalid="ignore"):  # refused by name
+            scaled = {name: number * array for name, array in self.items()}
+        return type(self)(scaled)
 
     __rmul__ = __mul__
 
@@ -165,22 +178,35 @@ class NamedArrays(Mapping[str, Array]):
         Returns
         -------
         estimator, torch module or dict
-            What was passed, with new weights in the data types of the old ones.
+            What was passed, with new weights in the data types of the old ones. Running
+            variances are at least 0.
 
         Raises
         ------
+        TypeError
+            If the model has integers under a name of this vector.
         ValueError
-            If the model lacks an array of this vector, or has another shape for it.
+            If the model lacks an array of this vector or has another shape for it, or
+            a result is out of the range of the model's data type.
         """
-        factor = real_number(scale, "scale", f"{type(self).__name__}.apply")
+        caller = f"{type(self).__name__}.apply"
+        factor = real_number(scale, "scale", caller)
         weights = get_weights(model)
         missing = sorted(set(self) - set(weights))
         if missing:
             raise ValueError(
-                f"{type(self).__name__}.apply needs a model with all of its arrays. "
+                f"{caller} needs a model with all of its arrays. "
                 f"Got one without {listed(missing)}; pass a model of one architecture."
             )
-        _check_shapes(self, {name: to_array(weights[name]) for name in self})
+        described = layout(weights, "the model", caller)
+        for name in self:
+            _check_shape(name, self[name].shape, described[name][0])
+            if described[name][1] != "f":
+                raise TypeError(
+                    f"{caller} moves floating weights. Got integers for {name!r} in "
+                    "the model; convert them to float64, or take the array out of "
+                    f"the {type(self).__name__}."
+                )
         changed = {name: self._moved(name, weights[name], factor) for name in weights}
         return set_weights(model, changed)
 
@@ -189,8 +215,14 @@ class NamedArrays(Mapping[str, Array]):
         if name not in self:
             return value
         array = to_array(value)
-        moved = array.astype(np.float64) + factor * self[name]
-        return restorer(value)(moved.astype(array.dtype))
+        caller = f"{type(self).__name__}.apply"
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = array.astype(np.float64) + factor * self[name]
+            moved = within_bounds(moved, name)
+        if not np.isfinite(moved).all():
+            check_finite(array, name, "the model")
+            check_finite(moved, name, f"the result of {caller}")
+        return in_type_of(value, moved, name, caller)
 
 
 def cosine(a: Array, b: Array) -> float:
@@ -202,8 +234,13 @@ def cosine(a: Array, b: Array) -> float:
 def _check_shapes(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
     """Refuse two arrays of one name with different shapes."""
     for name in a:
-        if name in b and np.shape(a[name]) != np.shape(b[name]):
-            raise ValueError(
-                f"Arrays of one name must have one shape. Got {np.shape(a[name])} and "
-                f"{np.shape(b[name])} for {name!r}; use models of one architecture."
-            )
+        if name in b:
+            _check_shape(name, np.shape(a[name]), np.shape(b[name]))
+
+
+def _check_shape(name: str, one: tuple[int, ...], other: tuple[int, ...]) -> None:
+    if one != other:
+        raise ValueError(
+            f"Arrays of one name must have one shape. Got {one} and {other} for "
+            f"{name!r}; use models of one architecture."
+        )

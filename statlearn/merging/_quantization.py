@@ -143,6 +143,7 @@ def _encode_log(values: Array, levels: int, bounds: tuple[float, float]) -> Code
 
 def _decode_log(coded: Codes) -> Array:
     each = coded.levels // 2
-    sizes = np.exp2(_level(coded.codes // 2, coded.low, coded.high, each))
+    with np.errstate(over="ignore"):  # the logarithm of the largest double is 1024
+        sizes = np.exp2(_level(coded.codes // 2, coded.low, coded.high, each))
     signs = np.where(coded.codes % 2 == 1, 1.0, -1.0)
     return np.where(coded.codes == 2 * each, 0.0, signs * sizes)

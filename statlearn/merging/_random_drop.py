@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.merging._entry import BLOCK, Array, Entry
 from statlearn.merging._selection import positive_share, share_below_one
 from statlearn.merging._signs import combine
 from statlearn.merging._state import (
-    BLOCK,
-    Array,
-    Entry,
     State,
     check_models,
     merge_states,
+    merged_names,
     model_weights,
 )
 from statlearn.utils._arrays import real_number
@@ -117,7 +116,8 @@ def dare(
     inverse = 1.0 / (1.0 - p) if rescale == "inverse" else 1.0
 
     def drop_updates(updates: Array, rng: np.random.Generator) -> None:
-        updates *= rng.random(updates.shape) >= p
+        for update in updates:
+            update *= rng.random(len(update)) >= p
         if inverse != 1.0:
             updates *= inverse
 
@@ -224,11 +224,16 @@ def della(
         def drop_updates(updates: Array, rng: np.random.Generator) -> None:
             if low == high == 1.0:
                 return
-            rows = updates.reshape(-1, length)
-            factors = (rng.random(rows.shape) < keep) * inverse
-            by_place = np.empty_like(factors)
-            np.put_along_axis(by_place, ranking(rows), factors, axis=1)
-            rows *= by_place
+            few = max(1, BLOCK // 2 // length)  # ranks need much memory a number
+            whole = updates.flags.c_contiguous  # small arrays of all models at once
+            for part in [updates] if whole else updates:
+                rows = part.reshape(-1, length)
+                for some in np.split(rows, range(few, len(rows), few)):
+                    places = ranking(some)
+                    factors = (rng.random(some.shape) < keep) * inverse
+                    by_place = np.empty_like(factors)
+                    np.put_along_axis(by_place, places, factors, axis=1)
+                    some *= by_place
 
         return drop_updates, max(1, BLOCK // length) * length
 
@@ -294,25 +299,43 @@ def _merge(
     factors = model_weights(weights, len(models), rule)
     scale = real_number(lam, "lam", rule)
     rng = as_generator(random_state)
+    # One stream a name, so that the order in which arrays are merged does not matter.
+    names = merged_names(base, models, rule)
+    seeds = {name: int(rng.integers(2**63)) for name in names}
 
     def kernel(entry: Entry) -> NDArray[Any]:
         drop, size = plan(entry.shape)
-        seed = int(rng.integers(2**63))
+        seed = seeds[entry.name]
         ratios = None
         if rescale in ("l1", "l2"):
             ratios = _norm_ratios(entry, drop, size, seed, rescale)
         stream = np.random.default_rng(seed)
         merged = np.empty(entry.size, dtype=entry.base.dtype)
+        scratch = entry.scratch(size)
         for block in entry.blocks(size):
-            updates = entry.updates(block)
+            updates = entry.updates(block, scratch)
             drop(updates, stream)
             if ratios is not None:
                 updates *= ratios
-            update = combine(updates, factors, consensus=consensus)
-            merged[block] = entry.start(block) + scale * update
+            # Draws belong to a block, but sums of its parts need less memory.
+            for place in range(0, updates.shape[1], entry.block_size):
+                some = updates[:, place : place + entry.block_size]
+                part = slice(block.start + place, block.start + place + some.shape[1])
+                update = combine(some, factors, consensus=consensus)
+                update *= scale
+                update += entry.start(part)
+                merged[part] = update
         return merged
 
-    return merge_states(base, models, kernel, rule=rule)
+    return merge_states(
+        base,
+        models,
+        kernel,
+        rule=rule,
+        shares=factors,
+        lam=scale,
+        by_products=rescale == "l2",
+    )
 
 
 def _norm_ratios(entry: Entry, drop: Drop, size: int, seed: int, norm: str) -> Array:
@@ -323,8 +346,9 @@ def _norm_ratios(entry: Entry, drop: Drop, size: int, seed: int, norm: str) -> A
     stream = np.random.default_rng(seed)
     full = np.zeros(len(entry.models))
     left = np.zeros(len(entry.models))
+    scratch = entry.scratch(size)
     for block in entry.blocks(size):
-        updates = entry.updates(block)
+        updates = entry.updates(block, scratch)
         full += _norm_part(updates, norm)
         drop(updates, stream)
         left += _norm_part(updates, norm)
@@ -334,5 +358,5 @@ def _norm_ratios(entry: Entry, drop: Drop, size: int, seed: int, norm: str) -> A
 
 def _norm_part(updates: Array, norm: str) -> Array:
     if norm == "l1":
-        return np.abs(updates).sum(axis=1)
+        return np.array([np.abs(update).sum() for update in updates])
     return np.einsum("tb,tb->t", updates, updates)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.merging._singular import MatrixUpdates, on_matrices, orthogonal_sum
-from statlearn.merging._state import (
-    Array,
-    State,
-    check_models,
-    merge_states,
-    model_weights,
+from statlearn.merging._entry import Array
+from statlearn.merging._singular import (
+    MatrixUpdates,
+    decomposition_excess,
+    on_matrices,
+    orthogonal_sum,
 )
+from statlearn.merging._state import State, check_models, merge_states, model_weights
 from statlearn.utils._arrays import real_number
 
 
@@ -126,7 +126,14 @@ def r_tsv_merge(
         return orthogonal_sum(clipped, rank, factor)
 
     return merge_states(
-        base, models, on_matrices(kernel, scales, factor, smallest), rule=rule
+        base,
+        models,
+        on_matrices(kernel, scales, factor, smallest),
+        rule=rule,
+        excess=decomposition_excess,
+        shares=scales,
+        lam=factor,
+        by_products=True,
     )
 
 

@@ -8,16 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.merging._entry import Array, Entry
 from statlearn.merging._selection import Above, Cut, count_of, cut_below, positive_share
 from statlearn.merging._signs import disjoint_mean, elect
-from statlearn.merging._state import (
-    Array,
-    Entry,
-    State,
-    blockwise,
-    check_models,
-    merge_states,
-)
+from statlearn.merging._state import State, blockwise, check_models, merge_states
 from statlearn.utils._arrays import real_number
 
 
@@ -110,7 +104,7 @@ def sce(
 
         return blockwise(merge)(entry)
 
-    return merge_states(base, models, kernel, rule="sce")
+    return merge_states(base, models, kernel, rule="sce", lam=scale, by_products=True)
 
 
 class _Selected:
@@ -139,8 +133,9 @@ def _variance_cut(entry: Entry, share: float) -> Cut | None:
         return None
 
     def blocks() -> Iterator[Array]:
+        scratch = entry.scratch()
         for block in entry.blocks():
-            yield _variances(entry.updates(block))
+            yield _variances(entry.updates(block, scratch))
 
     nonzero = sum(int(np.count_nonzero(variances)) for variances in blocks())
     return cut_below(count_of(share, nonzero), entry.size, blocks)
@@ -149,9 +144,9 @@ def _variance_cut(entry: Entry, share: float) -> Cut | None:
 def _update_weights(entry: Entry, cut: Cut | None) -> Array:
     """Return weights in proportion to the squared updates that are left, (T,)."""
     selected = _Selected(cut)
-    squares = np.zeros(len(entry.models))
+    squares, scratch = np.zeros(len(entry.models)), entry.scratch()
     for block in entry.blocks():
-        updates = entry.updates(block)
+        updates = entry.updates(block, scratch)
         selected(updates)
         squares += np.einsum("tb,tb->t", updates, updates)
     total = squares.sum()

@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.merging._state import Array, Entry
+from statlearn.merging._entry import Array, Entry
 from statlearn.utils._arrays import real_number
 
 # So many numbers are collected at once: one megabyte.
 FEW = 131072
 
-# Makes the passes over the numbers: each call starts from the first block.
+# Makes the passes over the numbers: each call starts from the first block. A block
+# may be written over by the next.
 Blocks = Callable[[], Iterable[Array]]
 
 
@@ -205,8 +206,9 @@ def magnitude_cut(k: int, n: int, entries: Callable[[], Iterable[Entry]]) -> Cut
 
     def blocks() -> Iterator[Array]:
         for entry in entries():
+            scratch = entry.scratch()
             for block in entry.blocks():
-                updates = entry.updates(block)[0]
+                updates = entry.updates(block, scratch)[0]
                 yield np.abs(updates, out=updates)
 
     def sample(m: int) -> Array:

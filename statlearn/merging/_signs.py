@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from statlearn.merging._state import Array
+from statlearn.merging._entry import Array
 
 
 def elect(updates: Array, zero: float = 1.0) -> Array:
@@ -29,7 +29,9 @@ def disjoint_mean(updates: Array, signs: Array, factors: Array, shares: Array) -
     updates *= signs
     np.maximum(updates, 0.0, out=updates)
     merged = factors @ updates
-    divisor = shares @ (updates > 0.0).astype(np.float64)
+    divisor = np.zeros(len(merged))
+    for share, update in zip(shares, updates, strict=True):
+        divisor += share * (update > 0.0)
     divisor[divisor == 0.0] = 1.0  # nobody agrees: the sum is zero as well
     merged *= signs
     merged /= divisor

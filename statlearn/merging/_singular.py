@@ -18,20 +18,22 @@ result in TSV-M and by 6e-10 in Iso-C, in which small values count as much as la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from functools import partial
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.merging._state import Array, Entry, Kernel, blockwise
+from statlearn.merging._entry import Array, Entry
+from statlearn.merging._state import Kernel, blockwise
 from statlearn.utils._sklearn import blas_threads_for
 
 _EPS = float(np.finfo(np.float64).eps)
-# Numbers in a block of rows: half a megabyte, so those of three models fit a cache.
-_BLOCK = 1 << 16
+# Numbers in a block of rows: a quarter of a megabyte, of which two or three are held.
+_BLOCK = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Leading:
     left : ndarray of shape (m, K) or None
         Left singular vectors, None if they are read by blocks.
     columns : list of ndarray
-        The right vectors of each model, of shape (n, k_t).
+        The right vectors of each model, of shape (n, k_t); parts of `right`.
     left_overlap : ndarray of shape (K, K)
         Products of the left singular vectors.
     blur : float
@@ -164,33 +166,37 @@ def leading(updates: MatrixUpdates, k: int) -> Leading:
 
 def _leading_by_decomposition(updates: MatrixUpdates, k: int) -> Leading:
     rounding, floor = updates.rounding(), max(updates.shape) * _EPS
-    lefts, values, columns, blur = [], [], [], floor
+    lefts, values, rights, blur = [], [], [], floor
     for task, scale in enumerate(updates.scales):
         left, value, right = np.linalg.svd(updates.rows(task), full_matrices=False)
         noise = max(rounding * abs(scale), floor * value[0])
         kept = slice(0, int((value[:k] > noise).sum()))
         lefts.append(left[:, kept])
         values.append(value[kept])
-        columns.append(right[kept].T)
+        rights.append(right[kept].T)
         if value[0] > noise:
             blur = max(blur, noise / value[0])
-    left = np.hstack(lefts)
+    left, vectors = np.hstack(lefts), np.hstack(rights)
     return Leading(
         np.concatenate(values),
-        np.hstack(columns),
+        vectors,
         left,
-        columns,
+        _side_by_side(vectors, [len(part) for part in values]),
         left.T @ left,
         min(blur, 0.5),
     )
 
 
 def _leading_by_products(updates: MatrixUpdates, k: int) -> Leading:
-    tasks, n = range(len(updates.models)), updates.shape[1]
-    candidates = [_top_eigenvectors(_product(updates, task), k) for task in tasks]
-    overlap = np.zeros((k * len(tasks),) * 2)
+    n_models, n = len(updates.models), updates.shape[1]
+    right = np.empty((n, n_models * k))
+    columns = _side_by_side(right, [k] * n_models)
+    for task, vectors in enumerate(columns):
+        product = _product(updates, partial(updates.rows, task))
+        vectors[:] = np.linalg.eigh(product)[1][:, : -k - 1 : -1]
+    overlap = np.zeros((n_models * k,) * 2)
     for block in updates.blocks():
-        stacked = _images(updates, candidates, block)
+        stacked = _images(updates, columns, block)
         overlap += stacked.T @ stacked
     # Norms of the images have more digits than roots of the eigenvalues.
     sizes = np.sqrt(np.diag(overlap))
@@ -199,42 +205,46 @@ def _leading_by_products(updates: MatrixUpdates, k: int) -> Leading:
     noise = np.maximum(noise, sqrt(_EPS) * tops)
     kept = sizes > np.repeat(noise, k)
     values = sizes[kept]
-    columns = [
-        vectors[:, chosen]
-        for vectors, chosen in zip(candidates, kept.reshape(-1, k), strict=True)
-    ]
+    if not kept.all():
+        right, overlap = right[:, kept], overlap[np.ix_(kept, kept)]
+        columns = _side_by_side(right, kept.reshape(-1, k).sum(axis=1))
+    overlap /= values[:, None]
+    overlap /= values
     present = tops > noise
     blur = max((noise[present] / tops[present]).max(initial=0.0), sqrt(n * _EPS))
     return Leading(
         values,
-        np.hstack(columns),
+        right,
         None,
         columns,
-        overlap[np.ix_(kept, kept)] / np.outer(values, values),
+        overlap,
         min(float(blur), 0.5),
     )
 
 
-def _product(updates: MatrixUpdates, task: int) -> Array:
-    """Return AᵀA of one update, (n, n)."""
+def _side_by_side(matrix: Array, widths: Sequence[int]) -> list[Array]:
+    """Return views of columns of a matrix, so many of them in each."""
+    return np.split(matrix, np.cumsum(widths)[:-1], axis=1)
+
+
+def _product(updates: MatrixUpdates, rows: Callable[[slice], Array]) -> Array:
+    """Return AᵀA of what is read by blocks of rows, (n, n)."""
     n = updates.shape[1]
     product = np.zeros((n, n))
     for block in updates.blocks():
-        rows = updates.rows(task, block)
-        product += rows.T @ rows
+        part = rows(block)
+        product += part.T @ part
     return product
-
-
-def _top_eigenvectors(product: Array, k: int) -> Array:
-    """Return the vectors of the k largest eigenvalues, largest first, (n, k)."""
-    vectors = np.linalg.eigh(product)[1]
-    # A view would keep all n vectors of every model in memory.
-    return vectors[:, : -k - 1 : -1].copy()
 
 
 def _images(updates: MatrixUpdates, columns: list[Array], block: slice) -> Array:
     """Return the block's rows of [A_1 V_1 ... A_T V_T], (b, K)."""
-    return np.hstack([updates.rows(t, block) @ v for t, v in enumerate(columns)])
+    width = sum(vectors.shape[1] for vectors in columns)
+    images = np.empty((block.stop - block.start, width))
+    parts = _side_by_side(images, [vectors.shape[1] for vectors in columns])
+    for task, (vectors, part) in enumerate(zip(columns, parts, strict=True)):
+        np.matmul(updates.rows(task, block), vectors, out=part)
+    return images
 
 
 # --- polar factors -----------------------------------------------------------
@@ -251,9 +261,15 @@ def polar(columns: Array, blur: float) -> Array:
 def inverse_root(overlap: Array, blur: float) -> Array:
     """Return C^(-1/2) on the range of C, (K, K): U C^(-1/2) is the polar factor."""
     values, vectors = np.linalg.eigh(overlap)
-    kept = values > blur**2 * values.max(initial=0.0)
-    basis = vectors[:, kept]
-    root: Array = (basis / np.sqrt(values[kept])) @ basis.T
+    return _from_inverse_roots(
+        values, vectors, values > blur**2 * values.max(initial=0.0)
+    )
+
+
+def _from_inverse_roots(values: Array, vectors: Array, kept: NDArray[np.bool]) -> Array:
+    """Return V diag(values)^(-1/2) Vᵀ over what is kept; writes over the vectors."""
+    vectors *= np.where(kept, values, np.inf) ** -0.25
+    root: Array = vectors @ vectors.T
     return root
 
 
@@ -270,20 +286,23 @@ def orthogonal_sum(updates: MatrixUpdates, k: int, lam: float) -> NDArray[Any]:
         return merged.T if updates.transposed else merged
     right = found.right @ inverse_root(found.right.T @ found.right, found.blur)
     # The images are U Σ, so U C^(-1/2) Σ V⊥ᵀ is a product of them.
-    root = inverse_root(found.left_overlap, found.blur) / found.values[:, None]
-    factor = lam * (root * found.values) @ right.T
-    return _written(updates, found.columns, factor)
+    root = inverse_root(found.left_overlap, found.blur)
+    root /= found.values[:, None]
+    root *= lam * found.values
+    factor, columns = root @ right.T, found.columns
+    del found, right, root  # which are as large as small results
+    return _written(updates, partial(_images, updates, columns), factor)
 
 
 def _written(
-    updates: MatrixUpdates, columns: list[Array], factor: Array
+    updates: MatrixUpdates, rows: Callable[[slice], Array], factor: Array
 ) -> NDArray[Any]:
-    """Return base + [A_1 V_1 ... A_T V_T] factor, block by block."""
+    """Return base + R factor, for a matrix R that is read by blocks of rows."""
     m, n = updates.shape
     merged = np.empty((n, m) if updates.transposed else (m, n), updates.base.dtype)
     target = merged.T if updates.transposed else merged
     for block in updates.blocks():
-        moved = _images(updates, columns, block) @ factor
+        moved = rows(block) @ factor
         moved += updates.base[block]
         target[block] = moved
     return merged
@@ -302,26 +321,20 @@ def flattened_sum(updates: MatrixUpdates, lam: float) -> NDArray[Any]:
     """
     m, n = updates.shape
     rounding = updates.rounding() * float(np.abs(updates.scales).sum())
-    merged = np.empty((n, m) if updates.transposed else (m, n), updates.base.dtype)
-    target = merged.T if updates.transposed else merged
     if updates.all_double():
         left, sizes, right = np.linalg.svd(_summed(updates), full_matrices=False)
         kept = sizes > max(rounding, m * _EPS * sizes[0])
         level = sizes[kept].mean() if kept.any() else 0.0
-        target[:] = updates.base + (lam * level) * (left[:, kept] @ right[kept])
-        return merged
-    product = np.zeros((n, n))
-    for block in updates.blocks():
-        rows = _summed(updates, block)
-        product += rows.T @ rows
-    squares, vectors = np.linalg.eigh(product)
+        merged = updates.base + (lam * level) * (left[:, kept] @ right[kept])
+        return merged.T if updates.transposed else merged
+    rows = partial(_summed, updates)
+    squares, vectors = np.linalg.eigh(_product(updates, rows))
     kept = squares > max(rounding**2, n * _EPS * squares[-1])
-    sizes, basis = np.sqrt(squares[kept]), vectors[:, kept]
-    level = sizes.mean() if kept.any() else 0.0
-    factor = (lam * level) * (basis / sizes) @ basis.T
-    for block in updates.blocks():
-        target[block] = updates.base[block] + _summed(updates, block) @ factor
-    return merged
+    level = np.sqrt(squares[kept]).mean() if kept.any() else 0.0
+    factor = _from_inverse_roots(squares, vectors, kept)
+    factor *= lam * level
+    del vectors  # which are as large as a small result
+    return _written(updates, rows, factor)
 
 
 def _summed(updates: MatrixUpdates, block: slice = slice(None)) -> Array:
@@ -333,6 +346,22 @@ def _summed(updates: MatrixUpdates, block: slice = slice(None)) -> Array:
 
 
 # --- kernels of the rules ----------------------------------------------------
+
+
+def decomposition_excess(shape: tuple[int, ...], itemsize: int) -> int:
+    """Compare arrays by the bytes that the product of a kernel needs beyond its result.
+
+    The result of a tall matrix is written when little but two square factors is left;
+    a small matrix is gone by then, and its own squares count in full.
+    """
+    if len(shape) < 2 or 0 in shape:
+        return 0
+    size = prod(shape)
+    n = min(shape[0], size // shape[0])
+    if itemsize >= 8:  # several tall factors
+        return 32 * size
+    square = 8 * n * n
+    return max(6 * square - itemsize * size, 2 * square)
 
 
 def on_matrices(

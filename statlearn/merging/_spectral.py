@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
+from math import inf, ldexp
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.merging._entry import Entry, in_unit
 from statlearn.merging._singular import (
     MatrixUpdates,
+    decomposition_excess,
     flattened_sum,
     is_matrix,
     matrix_updates,
@@ -19,15 +21,14 @@ from statlearn.merging._singular import (
     overlaps,
 )
 from statlearn.merging._state import (
-    Entry,
     State,
     check_finite,
     check_models,
     layout,
     merge_states,
     model_weights,
-    to_array,
 )
+from statlearn.merging._values import to_array
 from statlearn.utils._arrays import real_number
 from statlearn.utils._validation import positive_integer
 
@@ -131,7 +132,14 @@ def tsv_merge(
         return orthogonal_sum(updates, share, factor)
 
     return merge_states(
-        base, models, on_matrices(kernel, scales, factor, smallest), rule=rule
+        base,
+        models,
+        on_matrices(kernel, scales, factor, smallest),
+        rule=rule,
+        excess=decomposition_excess,
+        shares=scales,
+        lam=factor,
+        by_products=True,
     )
 
 
@@ -215,7 +223,14 @@ def iso_merge(
 
     smallest = inf if len(models) == 1 else 1
     return merge_states(
-        base, models, on_matrices(kernel, scales, factor, smallest), rule=rule
+        base,
+        models,
+        on_matrices(kernel, scales, factor, smallest),
+        rule=rule,
+        excess=decomposition_excess,
+        shares=scales,
+        lam=factor,
+        by_products=True,
     )
 
 
@@ -288,13 +303,13 @@ def sti(
         check_finite(arrays[0], name, "the base")
         for position, array in enumerate(arrays[1:]):
             check_finite(array, name, f"model {position}")
-        entry = Entry(name, arrays[0], tuple(arrays[1:]))
+        entry, power = in_unit(Entry(name, arrays[0], tuple(arrays[1:])))
         updates = matrix_updates(entry, np.ones(len(models)))
         share = rank or max(1, min(updates.shape) // len(models))
         values, left, right = overlaps(updates, share)
         np.fill_diagonal(left, 0.0)
         np.fill_diagonal(right, 0.0)
-        found[name] = float(np.abs((left * values) @ right).sum())
+        found[name] = ldexp(float(np.abs((left * values) @ right).sum()), power)
     return found
 
 

@@ -6,106 +6,52 @@ file checks names, shapes and values, reads the numbers as float64 in blocks tha
 cache, writes them in the data type of the base, and leaves alone what is no weight:
 
 * integers and booleans (counters, token ids) are copied from the base;
-* running means and variances of normalisation layers are averaged over the models;
+* running means and variances of normalisation layers are averaged, see `merge_states`;
 * arrays that share their memory in the base and in every model are merged once.
 
-Whatever a mapping holds is asked for once, in the order of the sorted names, so the
-mapping may read from a file and a random rule does not depend on the order of keys.
+A mapping that is no dict may read from a file: what it holds is asked for once, in the
+order of the sorted names. Arrays in memory are merged in the order that needs least of
+it. Results do not depend on any order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.utils._arrays import is_tensor
+from statlearn.merging._entry import Array, Entry, in_unit
+from statlearn.merging._statistics import statistic_kernel
+from statlearn.merging._values import (
+    in_range,
+    memory_of,
+    restorer,
+    shape_and_kind,
+    to_array,
+    total,
+)
 
-Array = NDArray[np.float64]
 State = Mapping[str, Any]
 
 # Last part of the names of what normalisation layers count instead of learn.
 RUNNING_STATISTICS = ("running_mean", "running_var")
 
-# Numbers in a block: five blocks of this size fit a second-level cache.
-BLOCK = 32768
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """The arrays of one name: that of the base, and one of each model.
-
-    Attributes
-    ----------
-    name : str
-        Key in the state dicts.
-    base : ndarray of shape (...)
-        Array of the base, in its own floating type.
-    models : tuple of ndarray of shape (...)
-        Arrays of the models, in theirs.
-    """
-
-    name: str
-    base: NDArray[Any]
-    models: tuple[NDArray[Any], ...]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of each of the arrays."""
-        return self.base.shape
-
-    @property
-    def size(self) -> int:
-        """Numbers in each of the arrays."""
-        return self.base.size
-
-    @property
-    def is_statistic(self) -> bool:
-        """Whether the name is that of a running mean or variance."""
-        return self.name.rpartition(".")[2] in RUNNING_STATISTICS
-
-    def blocks(self, size: int = BLOCK) -> Iterator[slice]:
-        """Cut the flat arrays into slices of at most `size` numbers."""
-        for start in range(0, self.size, size):
-            yield slice(start, min(start + size, self.size))
-
-    def start(self, block: slice = slice(None), out: Array | None = None) -> Array:
-        """Return numbers of the flat base, (b,) float64, in `out` if it is given."""
-        flat = self.base.reshape(-1)[block]
-        if out is None:
-            return flat.astype(np.float64)
-        out[: len(flat)] = flat
-        return out[: len(flat)]
-
-    def values(self, block: slice = slice(None), out: Array | None = None) -> Array:
-        """Return numbers of the flat models, (T, b) float64, in `out` if given."""
-        first, last, _ = block.indices(self.size)
-        values = self.scratch(last - first) if out is None else out[:, : last - first]
-        for row, model in zip(values, self.models, strict=True):
-            row[:] = model.reshape(-1)[block]
-        return values
-
-    def updates(self, block: slice = slice(None), out: Array | None = None) -> Array:
-        """Return what the models differ by from the base, flat, (T, b) float64."""
-        updates = self.values(block, out)
-        updates -= self.base.reshape(-1)[block]  # the difference is taken in float64
-        return updates
-
-    def scratch(self, length: int = BLOCK) -> Array:
-        """Return memory for a block of all models, to be used again and again.
-
-        Memory that is new for each block costs more than the arithmetic on it.
-        """
-        return np.empty((len(self.models), min(length, self.size)))
+def is_statistic(name: str) -> bool:
+    """Tell the name of a running mean or variance."""
+    return name.rpartition(".")[2] in RUNNING_STATISTICS
 
 
 # Numbers of one merged array from its entry, of the entry's shape or flat.
 Kernel = Callable[[Entry], NDArray[Any]]
 # The same for one block: (b,) of the base and (T, b) updates to (b,) merged numbers.
 BlockKernel = Callable[[Array, Array], Array]
+# What a kernel needs beyond its result while that comes about, to compare arrays by:
+# from the shape and the bytes of a number.
+Excess = Callable[[tuple[int, ...], int], int]
 
 
 def blockwise(kernel: BlockKernel) -> Kernel:
@@ -116,7 +62,8 @@ def blockwise(kernel: BlockKernel) -> Kernel:
 
     def merge(entry: Entry) -> NDArray[Any]:
         merged = np.empty(entry.size, dtype=entry.base.dtype)
-        first, others = np.empty(min(BLOCK, entry.size)), entry.scratch()
+        others = entry.scratch()
+        first = np.empty(others.shape[1])
         for block in entry.blocks():
             start, updates = entry.start(block, first), entry.updates(block, others)
             merged[block] = kernel(start, updates)
@@ -133,8 +80,17 @@ def merge_states(
     rule: str,
     at_least: int = 1,
     propagates: bool = False,
+    excess: Excess = lambda shape, itemsize: prod(shape),
+    shares: Sequence[float] | Array | None = None,
+    lam: float = 1.0,
+    by_products: bool = False,
 ) -> dict[str, Any]:
     """Merge every array with one kernel, after a look at all names and shapes.
+
+    Running statistics take the mean of the models under the weights that the rule
+    gives to them, of which those below zero count as zero, and move with the
+    coefficient of the rule from the base to this mean; a variance stays at zero or
+    above. Without a positive weight they are those of the base.
 
     Parameters
     ----------
@@ -151,6 +107,16 @@ def merge_states(
     propagates : bool, default=False
         Whether NaN and infinity in any model show in the result of the kernel, so that
         one look at the result can stand for one at each model.
+    excess : callable, default=size
+        Compares arrays by what the kernel needs beyond their results.
+    shares : sequence of float of length T, default=None
+        Weights of the models in running statistics; equal ones for None.
+    lam : float, default=1.0
+        Coefficient on what is added to running statistics.
+    by_products : bool, default=False
+        Whether the kernel multiplies numbers by each other. Very large and very small
+        ones are then merged in another unit, a power of two, so the kernel must give
+        `u` times the result for `u` times all numbers.
 
     Returns
     -------
@@ -159,31 +125,63 @@ def merge_states(
     """
     check_models(base, models, rule, at_least=at_least)
     merged: dict[str, Any] = {}
-    seen: dict[Any, str] = {}
-    for name in sorted(base):
+    twins = twins_of(base, models)
+    statistic = statistic_kernel(shares, len(models), lam)
+    for name in _working_order(base, twins, excess):
         values = [base[name], *(model[name] for model in models)]
-        twin = seen.setdefault(_identity(name, values, (base, *models)), name)
-        if twin == name:
-            merged[name] = _merge_entry(name, values, kernel, propagates)
-        else:
-            merged[name] = merged[twin]
-    return {name: merged[name] for name in base}
+        if is_statistic(name):
+            merged[name] = _merge_entry(name, values, statistic, rule)
+            continue
+        merged[name] = _merge_entry(
+            name, values, kernel, rule, propagates=propagates, by_products=by_products
+        )
+    return {name: merged[twins[name]] for name in base}
 
 
-def _merge_entry(name: str, values: list[Any], kernel: Kernel, propagates: bool) -> Any:
+def _working_order(
+    base: State, twins: Mapping[str, str], excess: Excess
+) -> Iterable[str]:
+    """Return what is to be merged, first what needs most beyond its result.
+
+    Results stay and pile up, so a passing need costs least while there are few of them.
+    """
+    names = dict.fromkeys(twins.values())
+    if not isinstance(base, dict):
+        return names  # from files, as they are read
+
+    def need(name: str) -> int:
+        value = base[name]
+        return excess(np.shape(value), getattr(value, "itemsize", 8))
+
+    return sorted(names, key=need, reverse=True)
+
+
+def _merge_entry(
+    name: str,
+    values: list[Any],
+    kernel: Kernel,
+    rule: str,
+    *,
+    propagates: bool = False,
+    by_products: bool = False,
+) -> Any:
     """Merge the arrays of one name; the first one is the base's."""
-    entry, restore = _entry(name, values), restorer(values[0])
+    entry, like = _entry(name, values), values[0]
     if entry.base.dtype.kind != "f":
-        return restore(entry.base.copy())
+        return restorer(like)(entry.base.copy())
     check_finite(entry.base, name, "the base")
     if not propagates:
         check_entry(entry)
-    with np.errstate(invalid="ignore" if propagates else "warn"):
-        merged = (_average if entry.is_statistic else kernel)(entry)
-    if propagates and not np.isfinite(_total(merged)):
+    power = 0
+    if by_products:
+        entry, power = in_unit(entry)
+    with np.errstate(over="ignore", invalid="ignore"):  # are told by name below
+        merged = kernel(entry).astype(entry.base.dtype, copy=False)
+        if power:
+            merged = np.ldexp(merged, power)
+    if propagates and not np.isfinite(total(merged)):
         check_entry(entry)
-    merged = merged.reshape(entry.shape)
-    return restore(merged.astype(entry.base.dtype, copy=False))
+    return in_range(merged.reshape(entry.shape), like, name, rule)
 
 
 def _entry(name: str, values: Sequence[Any]) -> Entry:
@@ -193,54 +191,58 @@ def _entry(name: str, values: Sequence[Any]) -> Entry:
     return Entry(name, base, tuple(models))
 
 
-_average = blockwise(lambda start, updates: start + updates.mean(axis=0))
+# --- shared memory -----------------------------------------------------------
 
 
-def to_array(value: Any) -> NDArray[Any]:
-    """Return an array or a tensor as an array of its own type, without a copy."""
-    if not is_tensor(value):
-        return np.asarray(value)
-    tensor = value.detach().cpu()
-    if str(tensor.dtype) == "torch.bfloat16":  # which NumPy does not have
-        tensor = tensor.float()
-    array: NDArray[Any] = tensor.numpy()
-    return array
+def twins_of(base: State, models: Sequence[State]) -> dict[str, str]:
+    """Return for each name, in order, the first one that shares its memory everywhere.
 
-
-def restorer(value: Any) -> Callable[[NDArray[Any]], Any]:
-    """Return the way from an array back to what the caller gave."""
-    if is_tensor(value):
-        return value.detach().new_tensor
-    return lambda array: array
-
-
-def _identity(name: str, values: Sequence[Any], states: Sequence[State]) -> Any:
-    """Return what arrays under two names have in common if they share their memory."""
+    Such are the two ends of a network that reads and writes words by one matrix.
+    """
     # Other mappings may make arrays anew, and equal addresses then tell nothing.
-    if not all(isinstance(state, dict) for state in states):
-        return name
-    return tuple(map(_memory, values))
+    if not all(isinstance(state, dict) for state in (base, *models)):
+        return {name: name for name in sorted(base)}
+    first: dict[Any, str] = {}
+    return {
+        name: first.setdefault(
+            tuple(memory_of(state[name]) for state in (base, *models)), name
+        )
+        for name in sorted(base)
+    }
 
 
-def _memory(value: Any) -> tuple[Any, ...]:
-    """Tell arrays that share their memory; equal for an array and its alias."""
-    if is_tensor(value) and not hasattr(value, "data_ptr"):
-        return (id(value),)
-    if is_tensor(value):
-        return (value.data_ptr(), tuple(value.shape), tuple(value.stride()))
-    array = np.asarray(value)
-    if array.size == 0 or array is not value:  # no memory, or memory of the moment
-        return (id(value),)
-    return (array.ctypes.data, array.shape, array.strides)
+def merged_names(base: State, models: Sequence[State], rule: str) -> list[str]:
+    """Return the names that a kernel merges, sorted; files stay unread."""
+    kinds = layout(base, "the base", rule)
+    return [
+        name
+        for name in dict.fromkeys(twins_of(base, models).values())
+        if kinds[name][1] == "f" and not is_statistic(name)
+    ]
 
 
 # --- checks ------------------------------------------------------------------
 
 
 def check_models(
-    base: State, models: Sequence[State], rule: str, *, at_least: int = 1
+    base: State,
+    models: Sequence[State],
+    rule: str,
+    *,
+    at_least: int = 1,
+    keep: Callable[[str], bool] = lambda name: True,
+    called: Sequence[str] = (),
 ) -> None:
     """Compare names, shapes and kinds of all models with the base.
+
+    Parameters
+    ----------
+    base, models, rule, at_least
+        As in `merge_states`.
+    keep : callable, default=all
+        Says which names are looked at, in all of them.
+    called : sequence of str of length T + 1, default=()
+        What base and models are called in messages, if not by these words.
 
     Raises
     ------
@@ -260,40 +262,47 @@ def check_models(
             f"{len(models)}; add models"
             + (", or use 'average'." if at_least > 1 else ".")
         )
-    expected = layout(base, "the base", rule)
-    if not expected:
+    origin, *others = called or (
+        "the base",
+        *(f"model {t}" for t in range(len(models))),
+    )
+    expected = layout(base, origin, rule, keep)
+    if not base:
         raise ValueError(
-            f"The base of {rule} must hold at least one array. Got an empty state "
-            "dict; read the weights with get_weights(model)."
+            f"{origin.capitalize()} of {rule} must hold at least one array. Got an "
+            "empty state dict; read the weights with get_weights(model)."
         )
-    for position, model in enumerate(models):
-        who = f"model {position}"
-        compare_layouts(expected, layout(model, who, rule), who, rule)
+    for who, model in zip(others, models, strict=True):
+        compare_layouts(expected, layout(model, who, rule, keep), who, rule, origin)
 
 
-def layout(state: State, who: str, rule: str) -> dict[str, tuple[tuple[int, ...], str]]:
+def layout(
+    state: State,
+    who: str,
+    rule: str,
+    keep: Callable[[str], bool] = lambda name: True,
+) -> dict[str, tuple[tuple[int, ...], str]]:
     """Return shape and kind ("f" or "i") of every array, without reading files."""
     if not isinstance(state, Mapping):
         raise TypeError(
             f"{rule} expected {who} as a state dict, a mapping of names to arrays. "
             f"Got {type(state).__name__}; pass get_weights(model)."
         )
+    check_names(state, who, rule)
     describe = getattr(state, "layout", None)  # mappings that read from files
     if describe is not None:
-        return dict(describe())
-    return {name: _shape_and_kind(state[name], name, who) for name in state}
+        return {name: found for name, found in describe().items() if keep(name)}
+    return {n: shape_and_kind(state[n], n, who) for n in state if keep(n)}
 
 
-def _shape_and_kind(value: Any, name: str, who: str) -> tuple[tuple[int, ...], str]:
-    if is_tensor(value):
-        return tuple(value.shape), "f" if value.is_floating_point() else "i"
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(
-            f"The array {name!r} of {who} must hold real numbers. Got dtype "
-            f"{array.dtype}; leave it out of the state dict."
-        )
-    return array.shape, "f" if array.dtype.kind == "f" else "i"
+def check_names(state: State, who: str, rule: str) -> None:
+    """Refuse names that are no words."""
+    for name in state:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"The names of arrays in {rule} must be words. Got {name!r} of type "
+                f"{type(name).__name__} in {who}; rename the array to {str(name)!r}."
+            )
 
 
 def compare_layouts(
@@ -301,13 +310,14 @@ def compare_layouts(
     found: Mapping[str, tuple[tuple[int, ...], str]],
     who: str,
     rule: str,
+    base: str = "the base",
 ) -> None:
     """Refuse a model whose names, shapes or kinds are not those of the base."""
     missing = sorted(expected.keys() - found.keys())
     extra = sorted(found.keys() - expected.keys())
     if missing or extra:
         raise ValueError(
-            f"{rule} needs models with the names of the base. Got {who} without "
+            f"{rule} needs models with the names of {base}. Got {who} without "
             f"{listed(missing)} and with the unknown {listed(extra)}; rename the "
             "arrays or take them out."
         )
@@ -315,13 +325,13 @@ def compare_layouts(
         if found[name][0] != shape:
             raise ValueError(
                 f"{rule} needs arrays of equal shapes. Got {found[name][0]} for "
-                f"{name!r} in {who} and {shape} in the base; pass models of one "
+                f"{name!r} in {who} and {shape} in {base}; pass models of one "
                 "architecture, or take the array out."
             )
         if found[name][1] != kind:
             raise TypeError(
                 f"{rule} needs arrays of one kind, floating or integer. Got {name!r} "
-                f"of another kind in {who} than in the base; convert one of them."
+                f"of another kind in {who} than in {base}; convert one of them."
             )
 
 
@@ -333,7 +343,7 @@ def check_entry(entry: Entry) -> None:
 
 def check_finite(array: NDArray[Any], name: str, who: str) -> None:
     """Refuse NaN and infinity; one pass, no mask of the array's size."""
-    if np.isfinite(_total(array)):
+    if np.isfinite(total(array)):
         return
     for block in Entry(name, array, ()).blocks():  # large numbers may have overflown
         if not np.isfinite(array.reshape(-1)[block]).all():
@@ -341,12 +351,6 @@ def check_finite(array: NDArray[Any], name: str, who: str) -> None:
                 f"The array {name!r} must hold finite numbers. Got NaN or infinity in "
                 f"{who}; look at how that model was trained or stored."
             )
-
-
-def _total(array: NDArray[Any]) -> float:
-    """Return the sum, which is finite only if all numbers are."""
-    with np.errstate(all="ignore"):
-        return float(array.sum(dtype=None if array.dtype.itemsize > 2 else np.float32))
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
@@ -360,7 +364,12 @@ def model_weights(weights: Any, n_models: int, rule: str) -> Array:
     """Return one finite weight a model, ones for None, (T,)."""
     if weights is None:
         return np.ones(n_models)
-    values = np.asarray(weights, dtype=np.float64)
+    values = _as_floats(weights)
+    if values is None:
+        raise TypeError(
+            f"The 'weights' of {rule} must be numbers, one a model. Got {weights!r}; "
+            f"pass a list of {n_models} numbers, in the order of the models."
+        )
     if values.shape != (n_models,):
         raise ValueError(
             f"The 'weights' of {rule} must be one number a model, {n_models} in all. "
@@ -372,6 +381,16 @@ def model_weights(weights: Any, n_models: int, rule: str) -> Array:
             "pass finite numbers."
         )
     return values
+
+
+def _as_floats(values: Any) -> Array | None:
+    """Return numbers as float64, None for words, mappings and other things."""
+    try:
+        array = np.asarray(values)
+        # Words such as "2" are numbers to NumPy, but not to us.
+        return array.astype(np.float64) if array.dtype.kind in "fiubO" else None
+    except (TypeError, ValueError):
+        return None
 
 
 def model_shares(weights: Any, n_models: int, rule: str) -> Array:
@@ -392,14 +411,8 @@ def weight_entries(base: State, models: Sequence[State]) -> Iterator[Entry]:
     These are the floating arrays, those that share their memory once, and no running
     statistics; all have been checked to be finite.
     """
-    seen: set[Any] = set()
-    for name in sorted(base):
-        values = [base[name], *(model[name] for model in models)]
-        identity = _identity(name, values, (base, *models))
-        entry = _entry(name, values)
-        if identity in seen or entry.base.dtype.kind != "f" or entry.is_statistic:
-            continue
-        seen.add(identity)
+    for name in merged_names(base, models, "weight_entries"):
+        entry = _entry(name, [base[name], *(model[name] for model in models)])
         check_finite(entry.base, name, "the base")
         check_entry(entry)
         yield entry

@@ -10,15 +10,18 @@ from typing import Any
 from numpy.typing import NDArray
 
 from statlearn.merging._merge_weights import Task, plan
-from statlearn.merging._methods import Rule, find_method
+from statlearn.merging._methods import MergeMethod, Rule, find_method
 from statlearn.merging._model_files import (
     Contents,
     check_target,
     read_model,
+    shard_size,
     write_model,
 )
+from statlearn.merging._name_choice import keeper
 from statlearn.merging._safetensors import Stored, dtype_name
 from statlearn.merging._state import State, check_models, to_array
+from statlearn.merging._views import get_weights
 
 PathLike = str | os.PathLike[str]
 
@@ -132,9 +135,9 @@ def open_weights(path: PathLike) -> StoredWeights:
 
 
 def save_weights(
-    path: PathLike, weights: State, *, max_shard_size: int | None = None
+    path: PathLike, weights: Any, *, max_shard_size: int | str | None = None
 ) -> None:
-    """Write a state dict to safetensors files.
+    """Write the weights of a model to safetensors files.
 
     Parameters
     ----------
@@ -142,11 +145,12 @@ def save_weights(
         File with the suffix ``.safetensors``, or a folder that does not exist yet. It
         appears when all of it is written, or not at all. A file of this name is
         replaced.
-    weights : mapping of str to array or tensor
-        Arrays by name. Tensors of type bfloat16 are written as such.
-    max_shard_size : int, default=None
-        Largest number of bytes of arrays in a file of a folder, at least one array in
-        each; None for one file.
+    weights : mapping of str to array or tensor, estimator or torch module
+        Arrays by name, or a fitted model that :func:`get_weights` reads them from.
+        Tensors of type bfloat16 are written as such.
+    max_shard_size : int or str, default=None
+        Largest number of bytes of arrays in a file of a folder, such as 5_000_000_000
+        or "5GB", at least one array in each; None for one file.
 
     Raises
     ------
@@ -155,10 +159,11 @@ def save_weights(
     FileNotFoundError
         If the folder around it does not exist.
     TypeError
-        If an array holds no real numbers.
+        If an array holds no real numbers, or a model no weights that we know of.
     ValueError
-        If a size is given for a single file, or is not positive, a name is no word, or
-        the weights are read from the file that is to be written.
+        If a size is given for a single file, or is not positive, the path has another
+        suffix, a name is no word, or the weights are read from the file that is to be
+        written.
 
     See Also
     --------
@@ -178,13 +183,14 @@ def save_weights(
     model-00001-of-00002.safetensors model-00002-of-00002.safetensors \
 model.safetensors.index.json
     """
-    target = check_target(path, max_shard_size, [weights])
-    contents = _contents(weights, "save_weights")
-    write_model(target, contents, lambda name: to_array(weights[name]), max_shard_size)
+    state, limit = get_weights(weights), shard_size(max_shard_size)
+    target = check_target(path, limit, [state])
+    contents = _contents(state, "save_weights")
+    write_model(target, contents, lambda name: to_array(state[name]), limit)
 
 
 def merge_files(
-    base: PathLike | State,
+    base: PathLike | State | None,
     models: Sequence[PathLike | State],
     destination: PathLike,
     method: str | Rule = "r-tsvm",
@@ -196,15 +202,16 @@ def merge_files(
     include: str | Iterable[str] | None = None,
     exclude: str | Iterable[str] | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
-    max_shard_size: int | None = None,
+    max_shard_size: int | str | None = None,
     **options: Any,
 ) -> None:
     """Merge models in files that are larger than memory, array by array.
 
     Parameters
     ----------
-    base : str, path or mapping
-        Path for :func:`open_weights`, or a state dict.
+    base : str, path, mapping or None
+        Path for :func:`open_weights`, or a state dict. None for rules that need no
+        base, as in :func:`merge_weights`.
     models : sequence of str, path or mapping
         Tuned models of the base's layout.
     destination : str or path
@@ -223,8 +230,9 @@ def merge_files(
         As in :func:`merge_weights`.
     overrides : mapping of str to mapping, default=None
         As in :func:`merge_weights`.
-    max_shard_size : int, default=None
-        Largest number of bytes of arrays in a file of a folder; None for one file.
+    max_shard_size : int or str, default=None
+        Largest number of bytes of arrays in a file of a folder, or words such as "5GB";
+        None for one file.
     **options : object
         Further parameters of the rule.
 
@@ -246,8 +254,11 @@ def merge_files(
     Notes
     -----
     The result is that of :func:`merge_weights` to the bit, with the types of numbers
-    that the base has in its files. Memory holds the arrays of one name: those of base
-    and models, the result, and what the rule needs.
+    that the base has in its files, or the first model without a base. Memory holds the
+    arrays of one name: those of base and models, the result, and what the rule needs.
+
+    Files of adapters such as LoRA hold factors, whose products are not merged by
+    merging factors: fold adapters into the weights first, see :func:`get_weights`.
 
     Examples
     --------
@@ -260,49 +271,68 @@ def merge_files(
     ...     open_weights(f"{folder}/merged.safetensors")["w"]
     array([2., 2.])
     """
-    row = find_method(method)
+    row, limit = find_method(method), shard_size(max_shard_size)
     start, states = _models(base, models)
-    check_models(start, states, "merge_files")
-    target = check_target(destination, max_shard_size, [start, *states])
+    if base is None:
+        _require_no_base(row, scale)
+    known = list(dict.fromkeys(name for state in (start, *states) for name in state))
+    keep = keeper(known, include, exclude)
+    check_models(start, states, "merge_files", keep=keep)
+    target = check_target(destination, limit, [start, *states])
     contents = _contents(start, "merge_files")
     options |= {"weights": weights, "scale": scale, "density": density}
-    tasks = plan(list(start), row, options, random_state, include, exclude, overrides)
+    tasks = plan(
+        list(start), row, options, random_state, include, exclude, overrides, known
+    )
     for task in tasks:
         _require_by_array(task)
     task_of = {name: task for task in tasks for name in task.names}
 
     def fetch(name: str) -> NDArray[Any]:
         origin = {name: start[name]}
-        merged = task_of[name].run(origin, [{name: state[name]} for state in states])
+        known_to = states if keep(name) else []  # what is kept is the base's alone
+        merged = task_of[name].run(origin, [{name: state[name]} for state in known_to])
         return to_array(merged[name])
 
     # Random rules draw in this order in memory too.
     order = [name for task in tasks for name in sorted(task.names)]
     ordered = {name: contents[name] for name in order}
-    write_model(target, ordered, fetch, max_shard_size)
+    write_model(target, ordered, fetch, limit)
 
 
 def _models(
-    base: PathLike | State, models: Sequence[PathLike | State]
+    base: PathLike | State | None, models: Sequence[PathLike | State]
 ) -> tuple[State, list[State]]:
-    """Open what is given as a path."""
+    """Open what is given as a path; the first model stands in for no base."""
     alone = isinstance(models, (str, os.PathLike, Mapping))
     if alone or not isinstance(models, Sequence):
         raise TypeError(
             "The 'models' of merge_files must be a list of paths or state dicts. Got "
             f"{type(models).__name__}; put them into a list, also if it is one."
         )
-    for one in (base, *models):
+    if not models:
+        raise ValueError(
+            "merge_files needs at least 1 model. Got an empty list; pass models."
+        )
+    given = [*([] if base is None else [base]), *models]
+    for one in given:
         if not isinstance(one, (str, os.PathLike, Mapping)):
             raise TypeError(
                 "merge_files merges files, given by their paths, and state dicts. Got "
                 f"{type(one).__name__}; pass get_weights(model), or use merge_weights."
             )
-    start, *states = (
-        one if isinstance(one, Mapping) else open_weights(one)
-        for one in (base, *models)
-    )
-    return start, states
+    opened = [one if isinstance(one, Mapping) else open_weights(one) for one in given]
+    return opened[0], opened if base is None else opened[1:]
+
+
+def _require_no_base(row: MergeMethod, scale: Any) -> None:
+    """Refuse what needs a base where there is none."""
+    if "base" in row.needs or scale != 1.0:
+        what = f"the rule {row.name!r}" if "base" in row.needs else f"scale={scale!r}"
+        raise ValueError(
+            "The 'base' of merge_files may be None for rules that need none, at scale "
+            f"1. Got {what} and base=None; pass the base, or use 'average'."
+        )
 
 
 def _require_by_array(task: Task) -> None:

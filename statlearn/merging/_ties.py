@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.merging._entry import Array, Entry
 from statlearn.merging._selection import (
     Above,
     Cut,
@@ -19,8 +20,6 @@ from statlearn.merging._selection import (
 )
 from statlearn.merging._signs import combine, disjoint_mean, elect
 from statlearn.merging._state import (
-    Array,
-    Entry,
     Kernel,
     State,
     blockwise,
@@ -135,7 +134,7 @@ def ties(
         kernel = _on_one_vector(base, models, factors, density, scale)
     else:
         kernel = _by_array(factors, density, scale, convention)
-    return merge_states(base, models, kernel, rule="ties")
+    return merge_states(base, models, kernel, rule="ties", shares=factors, lam=scale)
 
 
 def _by_array(factors: Array, density: float, scale: float, convention: str) -> Kernel:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 
+from statlearn.merging._entry import Array
 from statlearn.merging._layers import chosen_arrays
 from statlearn.merging._named_arrays import NamedArrays
 from statlearn.merging._quantization import (
@@ -20,7 +21,8 @@ from statlearn.merging._quantization import (
 )
 from statlearn.merging._residual import difference, residual
 from statlearn.merging._signature_file import read_signature, write_signature
-from statlearn.merging._state import Array, check_models, to_array
+from statlearn.merging._state import check_models
+from statlearn.merging._values import to_array
 from statlearn.merging._views import get_weights, set_weights
 from statlearn.utils._arrays import real_number
 
@@ -47,11 +49,6 @@ class WeightSignature(NamedArrays):
     weight_signature : Extract one from a robust and a clean model.
     TaskVector : The whole difference of two models.
 
-    References
-    ----------
-    R. Cai, Z. Zhang, Z. Wang. "Robust Weight Signatures: Gaining Robustness as Easy as
-    Patching Weights?". ICML 2023.
-
     Examples
     --------
     >>> from statlearn.merging import WeightSignature
@@ -68,9 +65,8 @@ class WeightSignature(NamedArrays):
     @property
     def nbytes(self) -> int:
         """Bytes of the numbers, of the packed codes after `quantize`."""
-        stored: Iterable[Array | Codes]
-        stored = self.values() if self._codes is None else self._codes.values()
-        return sum(one.nbytes for one in stored)
+        stored: Mapping[str, Array | Codes] = self._codes or self
+        return sum(one.nbytes for one in stored.values())
 
     def scale(self, alpha: float) -> Self:
         """Return the signature with another strength.
@@ -83,7 +79,7 @@ class WeightSignature(NamedArrays):
         Returns
         -------
         WeightSignature
-            A new signature.
+            Of the same names.
         """
         return self * alpha
 
@@ -103,7 +99,7 @@ class WeightSignature(NamedArrays):
         Returns
         -------
         WeightSignature
-            A new signature; arithmetic on it gives plain signatures again.
+            Arithmetic on it gives plain signatures again.
 
         Raises
         ------
@@ -144,9 +140,7 @@ class WeightSignature(NamedArrays):
         ValueError
             If the suffix is another one.
         """
-        stored: Mapping[str, Array | Codes]
-        stored = self if self._codes is None else self._codes
-        write_signature(path, stored)
+        write_signature(path, self._codes or self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -199,14 +193,14 @@ def weight_signature(
         did to the base. Otherwise the signature is the plain difference.
     layers : int, float or iterable of str, default=None
         Layers with a signature: the first `layers` of them, this share of them
-        (at least one), or shell patterns of names; all for None. Robustness to
-        corruptions sits in the first layers.
+        (at least one), or shell patterns of names; all for None. Others may differ in
+        shape. Robustness to corruptions sits in the first layers.
 
     Returns
     -------
     WeightSignature
-        Changes of the arrays of these layers. Integers and running statistics have
-        none.
+        Changes of the arrays of these layers, as float64 whatever the models hold.
+        Integers and running statistics have none.
 
     Raises
     ------
@@ -225,8 +219,9 @@ def weight_signature(
     -----
     With the updates :math:`a = \theta_{clean} - \theta_0` and
     :math:`b = \theta_{robust} - \theta_0` of one array the signature is
-    :math:`b - a\,(a^\top b)/(a^\top a)`, and :math:`b` if :math:`a = 0`: two inner
-    products and one pass, O(d) time and memory. A change of one number alone is
+    :math:`b - a\,(a^\top b)/(a^\top a)`, and :math:`b` if :math:`a = 0`. Costs are
+    O(d): one pass for two inner products, one for the projection, and the memory of the
+    result, twice the bytes of a float32 model. A change of one number alone is
     parallel to any other, so arrays with one number have the signature zero. After
     patching a network with normalisation layers, estimate their running statistics
     again.
@@ -250,10 +245,14 @@ def weight_signature(
     caller = "weight_signature"
     tuned, plain = get_weights(robust), get_weights(clean)
     models = [tuned] if base is None else [tuned, get_weights(base)]
-    check_models(plain, models, caller)
+    called = ("the clean model", "the robust model", "the base")[: len(models) + 1]
+    if layers is None:  # all names count, also those without a signature
+        check_models(plain, models, caller, called=called)
+    chosen = chosen_arrays(plain, layers, caller)
+    check_models(plain, models, caller, keep=set(chosen).__contains__, called=called)
     project = projection and base is not None
     signature: dict[str, Array] = {}
-    for name in chosen_arrays(plain, layers, caller):
+    for name in chosen:
         arrays = [to_array(state[name]) for state in (plain, *models)]
         change = residual(name, *arrays) if project else difference(name, *arrays[:2])
         signature[name] = change
@@ -317,7 +316,7 @@ def patched(
 
     Parameters
     ----------
-    model : estimator, torch module or dict
+    model : estimator, torch module or mutable mapping
         Clean model of the signatures' architecture.
     *signatures : WeightSignature
         One or several.
@@ -326,14 +325,14 @@ def patched(
 
     Yields
     ------
-    estimator, torch module or dict
+    estimator, torch module or mutable mapping
         The model, patched. After the block, also if it ends in an error, it has the
         numbers that it had before.
 
     Raises
     ------
     TypeError
-        If something is no signature.
+        If something is no signature, or the model is a mapping that cannot change.
     ValueError
         If the signatures do not fit the model.
 
@@ -352,9 +351,14 @@ def patched(
     >>> model["w"]
     array([0.1])
     """
+    if isinstance(model, Mapping) and not isinstance(model, MutableMapping):
+        raise TypeError(
+            "patched changes the model itself, here a mapping of names to arrays. Got "
+            f"{type(model).__name__}, which cannot change; use apply_signature."
+        )
     weights = get_weights(model)
     changed = combine(signatures, alpha, "patched").apply(dict(weights))
-    if isinstance(model, dict):
+    if isinstance(model, MutableMapping):
         before = dict(model)
         model.update(changed)
         try:
@@ -397,9 +401,6 @@ def combine(
     for one in others:
         total = total + one
     return total
-
-
-# --- parts -------------------------------------------------------------------
 
 
 def _strengths(

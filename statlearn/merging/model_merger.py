@@ -10,22 +10,23 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.metrics import check_scoring
 
 from statlearn.merging._evidence import fisher_information, layer_grams
 from statlearn.merging._merge_weights import merge_weights
 from statlearn.merging._merger_inputs import (
+    AnyModel,
     Tables,
     candidate_scales,
     common_template,
     listed_models,
+    scorer_of,
     tables_of,
     thawed,
 )
 from statlearn.merging._methods import MergeMethod, find_method
 from statlearn.merging._state import Array, State, check_models, listed
 from statlearn.merging._task_vector import cosine_matrix, task_vector
-from statlearn.merging._views import get_weights, set_weights
+from statlearn.merging._views import get_weights, is_neural, set_weights
 from statlearn.utils._delegate import Delegating
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import Interval, StrOptions, fit_context
@@ -52,8 +53,8 @@ class ModelMerger(Delegating):
 
     Parameters
     ----------
-    method : str or callable, default="r-tsvm"
-        A name of :func:`list_merge_methods`, or a function ``rule(base, models,
+    method : str, MergeMethod or callable, default="r-tsvm"
+        A name or row of :func:`list_merge_methods`, or a function ``rule(base, models,
         **options)`` on state dicts.
     scale : float or "auto", default="auto"
         Coefficient on what the rule adds to the base. "auto" searches it if there are a
@@ -107,6 +108,11 @@ class ModelMerger(Delegating):
 
     Notes
     -----
+    `fit` takes models where estimators usually take rows, so this one does not go into
+    pipelines and searches. To choose between rules, fit one for each and compare their
+    :meth:`score` on held-out rows. Adapters such as LoRA are folded into the weights
+    first, see :func:`get_weights`.
+
     All rules are linear in the scale: merged weights are :math:`\theta_0 + \lambda
     \tau`, so the search merges at two scales and moves along the line between them. It
     costs three merges and one score for each scale. Of scales with equal scores the one
@@ -143,7 +149,7 @@ class ModelMerger(Delegating):
     """
 
     _parameter_constraints: dict = {
-        "method": [str, callable],
+        "method": [str, callable, MergeMethod],
         "scale": [Interval(Real, None, None, closed="neither"), StrOptions({"auto"})],
         "scales": ["array-like", None],
         "weights": ["array-like", None],
@@ -181,9 +187,9 @@ class ModelMerger(Delegating):
         Returns
         -------
         estimator
-            The class itself before `fit`, when only the models could tell.
+            What all models can do before `fit`, when only the models could tell.
         """
-        return getattr(self, "merged_", type(self))
+        return getattr(self, "merged_", AnyModel)
 
     @property
     def estimator_(self) -> Any:
@@ -251,7 +257,7 @@ class ModelMerger(Delegating):
         tables = tables_of(X, y, sample_weight, len(models))
         searches = self.scale == "auto" and base is not None and X is not None
         self._check_data(row, X, y, searches)
-        score = self._scorer(template) if searches else None
+        score = scorer_of(template, self.scoring) if searches else None
         merge = partial(
             merge_weights,
             base,
@@ -366,7 +372,7 @@ class ModelMerger(Delegating):
                 f"Got {listed(doubled)}; pass them to ModelMerger, 'lam' as 'scale'."
             )
         known = isinstance(template, BaseEstimator)
-        if "grams" in row.needs and known:
+        if "grams" in row.needs and known and not is_neural(template):
             options.setdefault("layout", "sklearn")
         for need in row.needs:
             if need not in _EVIDENCE or need in options:
@@ -384,18 +390,3 @@ class ModelMerger(Delegating):
                 for model, X in zip(models, rows, strict=True)
             ]
         return options
-
-    def _scorer(self, template: Any) -> Callable[..., float]:
-        """Return the score of a model, ``score(model, X, y)``."""
-        if isinstance(template, BaseEstimator):
-            scorer: Callable[..., float] = check_scoring(template, self.scoring)
-        elif callable(self.scoring):
-            scorer = self.scoring
-        else:
-            raise TypeError(
-                "The 'scoring' of ModelMerger must be a function scoring(model, X, y) "
-                f"for models of type {type(template).__name__}. Got {self.scoring!r}; "
-                "pass a function of which more is better, or a number as 'scale'."
-            )
-        # Scorers of scikit-learn take the rows by position only.
-        return lambda model, X, y, **weight: scorer(model, X, y, **weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from statlearn.merging._spec_builders import spec_for
 from statlearn.merging._views import get_weights, set_weights
 from statlearn.utils._delegate import Delegating
 from statlearn.utils._rng import as_generator
-from statlearn.utils._sklearn import StrOptions, fit_context
+from statlearn.utils._sklearn import Interval, StrOptions, fit_context
 
 
 class MatchedAveraging(Delegating):
@@ -41,6 +42,9 @@ class MatchedAveraging(Delegating):
     signed : bool, default=False
         Whether units may also be flipped: for networks with activation "tanh" or
         "identity", where it brings them nearer.
+    n_init : int, default=1
+        Number of starts of each match by weights, the first from the orders as they are
+        and the others from random ones; the nearest result is kept.
     weights : sequence of float of length n_models, default=None
         Weights of the average; equal ones for None.
     random_state : int, Generator, RandomState or None, default=None
@@ -93,6 +97,7 @@ class MatchedAveraging(Delegating):
         "estimators": [list, tuple],
         "method": [StrOptions({"many", "first", "activation"})],
         "signed": ["boolean"],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
         "weights": ["array-like", None],
         "random_state": ["random_state", np.random.Generator],
     }
@@ -103,12 +108,14 @@ class MatchedAveraging(Delegating):
         *,
         method="many",
         signed=False,
+        n_init=1,
         weights=None,
         random_state=None,
     ):
         self.estimators = estimators
         self.method = method
         self.signed = signed
+        self.n_init = n_init
         self.weights = weights
         self.random_state = random_state
 
@@ -171,13 +178,14 @@ class MatchedAveraging(Delegating):
         """Return state dicts in matching order, the permutations and the signs."""
         spec, signed = spec_for(networks[0]), self.signed
         rng = as_generator(self.random_state)
+        by_weights = {"n_init": self.n_init, "signed": signed, "random_state": rng}
         if self.method == "many":
-            many = match_many(networks, spec, signed=signed, random_state=rng)
+            many = match_many(networks, spec, **by_weights)
             states = [get_weights(model) for model in many.models]
             return states, many.permutations, many.signs
         first = networks[0]
         found = [
-            match_weights(spec, first, network, signed=signed, random_state=rng)
+            match_weights(spec, first, network, **by_weights)
             if self.method == "first"
             else match_activations(spec, first, network, X, signed=signed)
             for network in networks

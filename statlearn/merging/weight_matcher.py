@@ -38,7 +38,8 @@ class WeightMatcher(BaseEstimator):
     max_iter : int, default=100
         Limit on the passes of a start.
     tol : float, default=1e-12
-        Gain, relative to the norms of the networks, below which nothing changes.
+        Gain, relative to the norms of the units that would move, below which a
+        permutation is left as it is.
     include_bias : bool, default=True
         Whether arrays with one axis count.
     correlation : bool, default=False
@@ -61,7 +62,7 @@ class WeightMatcher(BaseEstimator):
     spec_ : PermutationSpec
         The spec that was used.
     distance_before_, distance_after_ : float
-        Euclidean distance of the networks.
+        Euclidean distance of the networks, without running statistics.
     n_sweeps_ : int
         Passes over all permutations.
     gains_ : ndarray of shape (n_sweeps_,)

@@ -133,8 +133,9 @@ def main() -> None:
     for rule in (tsv_merge, r_tsv_merge, iso_merge):
         peak = traced_peak(lambda rule=rule: rule(base, models)) / one
         bars.append(
-            # The model that comes out, and some 8 n x n arrays of the matrix at hand.
-            bar(f"peak of {rule.__name__} / bytes of a model", peak, at_most=1.1)
+            # The model that comes out, at most two n x n arrays of the matrix that is
+            # merged last, and blocks of its rows.
+            bar(f"peak of {rule.__name__} / bytes of a model", peak, at_most=1.04)
         )
     finish(*bars)
 

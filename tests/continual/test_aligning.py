@@ -88,6 +88,32 @@ def test_aligning_twice_is_the_same_as_once(w, p, clip_max):
     assert_allclose(twice, once, rtol=1e-12)
 
 
+@pytest.mark.parametrize("p", [1, 2, 3, np.inf])
+@pytest.mark.parametrize("size", [1e-200, 1e-290])
+def test_rows_far_apart_in_size_have_a_ratio(p, size):
+    near = [[3.0, 4.0], [0.0, 5.0], [6.0, 8.0]]
+    gamma = align_weights(near, 2, p=p)[1]
+    W = np.array(near) * [[size], [size], [1.0]]
+    aligned, far = align_weights(W, 2, p=p)
+    assert far == pytest.approx(size * gamma, rel=1e-12)
+    assert_allclose(aligned[2], [6.0 * far, 8.0 * far], rtol=1e-15)
+    grown = align_weights(W[::-1], 1, p=p, clip_max=None)[1]
+    assert grown == pytest.approx(1.0 / far, rel=1e-12)
+
+
+def test_a_row_of_zeros_among_tiny_ones_counts_as_zero():
+    W = [[0.0, 0.0], [2e-200, 0.0], [1.0, 0.0]]
+    assert align_weights(W, 2)[1] == pytest.approx(1e-200, rel=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(1e300, 1e-300), (1e-300, 1e300)], ids=str)
+def test_ratios_that_are_no_doubles_are_refused(sizes):
+    W = np.array([[1.0, 0.0], [0.0, 1.0]]) * np.array(sizes)[:, None]
+    message = r"ratio that is a double. Got (inf|0); train the classes"
+    with pytest.raises(ValueError, match=message):
+        align_weights(W, 1, clip_max=None)
+
+
 @given(rows, st.sampled_from([1, 2]), st.floats(1e-150, 1e150))
 def test_factor_does_not_depend_on_a_common_scale(w, p, scale):
     _, gamma = align_weights(w, 3, p=p, clip_max=None)
@@ -338,14 +364,19 @@ def test_float32_weights_stay_so():
 @pytest.mark.parametrize(
     ("old", "message"),
     [
-        ([], r"'old_classes' of align_classifier must have shape"),
-        (2, r"'old_classes' .* must have shape \(n,\)"),
+        ([], r"'old_classes' of align_classifier must be a list .* Got \[\]; put"),
+        (2, r"'old_classes' .* must be a list of labels, one at least. Got 2; put"),
+        (
+            "a",
+            r"'old_classes' .* must be a list of labels, one at least. Got 'a'; put",
+        ),
+        ([[0]], r"'old_classes' .* must be a list of labels, one at least. Got \[\["),
         ([0, 7], r"among the classes \[0, 1, 2, 3\]. Got also \[7\]; pass labels"),
         (["0"], r"Got also \['0'\]"),
         ([0, None], r"'old_classes' .* Got missing labels"),
         ([0, 1, 2, 3], r"must leave a new class. Got all 4 classes; leave out"),
     ],
-    ids=["none", "number", "unknown", "word", "missing", "all"],
+    ids=["none", "number", "text", "table", "unknown", "word", "missing", "all"],
 )
 def test_old_classes_that_are_none_are_refused(old, message):
     with pytest.raises(ValueError, match=message):

@@ -13,9 +13,11 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.preprocessing import FunctionTransformer
 
 from aligning_cases import digits_in_steps
 from class_steps import STEPS, X, Y, assert_same, learnt, state_of
@@ -465,6 +467,13 @@ def test_more_classes_than_exemplars_are_refused():
         IncrementalClassifier(memory_size=5).fit(X, Y)
 
 
+@pytest.mark.parametrize("classes", [[], 3, "a", [[0, 1]]], ids=str)
+def test_announced_classes_must_be_a_list(classes):
+    message = r"'classes' of IncrementalClassifier.partial_fit must be a list of labels"
+    with pytest.raises(ValueError, match=message):
+        IncrementalClassifier().partial_fit(X, Y, classes=classes)
+
+
 @pytest.mark.parametrize(
     "classes", [[], [0, None], 3], ids=["none", "missing", "number"]
 )
@@ -498,3 +507,51 @@ def test_parameters_that_mean_nothing_are_refused(options):
         ValueError, match=rf"The '{name}' parameter of Incremental.* Got"
     ):
         IncrementalClassifier(**options).fit(X, Y)
+
+
+# ------------------------------------------------------------------------ large numbers
+HUGE = r"must be at most .* in size.* Got .*; divide the columns by their largest"
+
+
+@pytest.mark.parametrize("backbone", ["random", None], ids=str)
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array], ids=["rows", "sparse"])
+@pytest.mark.parametrize("size", [1e160, -1e300], ids=str)
+def test_rows_whose_squares_overflow_are_refused(backbone, kind, size):
+    model = IncrementalClassifier(backbone=backbone, random_state=0)
+    with pytest.raises(ValueError, match=f"The numbers of the 'X' .* {HUGE}"):
+        model.fit(kind(X * size), Y)
+    model.fit(kind(X), Y)
+    for act in (model.predict, lambda rows: model.partial_fit(rows, Y)):
+        with pytest.raises(ValueError, match=f"The numbers of the 'X' .* {HUGE}"):
+            act(kind(X * size))
+
+
+def test_rows_whose_squares_overflow_in_their_type_are_refused():
+    with pytest.raises(ValueError, match=HUGE):
+        IncrementalClassifier().fit(X.astype(np.float32) * np.float32(1e30), Y)
+
+
+def test_features_whose_squares_overflow_are_refused():
+    model = IncrementalClassifier(backbone=FunctionTransformer(lambda X: 1e200 * X))
+    with pytest.raises(ValueError, match=f"The numbers of the 'backbone' .* {HUGE}"):
+        model.fit(X, Y)
+
+
+@pytest.mark.parametrize("size", [1e100, 1e-100], ids=str)
+def test_rows_of_other_sizes_give_the_same_labels(size):
+    options = {"backbone": None, "alpha": 1e-300, "max_iter": 5, "tol": 1e300}
+    model = IncrementalClassifier(**options).fit(X * size, Y)
+    same = IncrementalClassifier(**options).fit(X, Y)
+    assert_array_equal(model.predict(X * size), same.predict(X))
+
+
+def test_half_precision_features_are_features():
+    half = FunctionTransformer(lambda X: X.astype(np.float16))
+    assert IncrementalClassifier(backbone=half).fit(X, Y).coef_.dtype == np.float16
+
+
+def test_missing_numbers_are_left_to_the_backbone():
+    rows = np.full_like(X, np.nan)
+    fill = SimpleImputer(strategy="constant", fill_value=1.0, keep_empty_features=True)
+    model = IncrementalClassifier(backbone=fill).fit(rows, Y)
+    assert_allclose(model.predict_proba(rows[:1]).sum(), 1.0)

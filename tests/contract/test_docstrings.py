@@ -19,9 +19,8 @@ from statlearn.weights import WeightingRule
 
 ROOT = Path(__file__).parents[2]
 INNER_ROOMS = [
-    f"neural.{path.parent.name if path.name == '__init__.py' else path.stem}"
-    for pattern in ("*/__init__.py", "losses.py", "models.py")
-    for path in sorted((ROOT / "statlearn" / "neural").glob(pattern))
+    f"neural.{path.parent.name}"
+    for path in sorted((ROOT / "statlearn" / "neural").glob("[a-z]*/__init__.py"))
 ]
 PUBLIC = [
     f"statlearn.{room}.{name}"

@@ -5,25 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from merge_rule_cases import (
+    METHODS,
+    NEUTRAL,
+    STATISTICS,
+    assert_equal_states,
+    case,
+    needs,
+)
 from statlearn import merging
 from statlearn.merging import MERGE_METHODS, merge_weights
 
-METHODS = sorted(MERGE_METHODS)
-ARRAYS = {"W0": (6, 9), "b0": (9,), "W1": (9, 4), "b1": (4,), "conv": (3, 2, 3, 3)}
-
-# Settings in which a rule with something to drop drops nothing.
-NEUTRAL = {
-    "ties": {"density": 1.0},
-    "dare": {"drop": 0.0},
-    "dare-ties": {"drop": 0.0},
-    "della": {"density": 1.0, "eps": 0.0},
-    "della-linear": {"density": 1.0, "eps": 0.0},
-    "breadcrumbs": {"density": 1.0, "gamma": 0.0},
-    "breadcrumbs-ties": {"density": 1.0, "gamma": 0.0},
-    "sce": {"topk": 1.0},
-    "consensus": {"k": 1, "lam_mask": 0.0},
-    "r-tsvm": {"c": np.inf, "eps": 0.0},
-}
 # Rules that add up task vectors: equal ones need weights that sum to one.
 SUMS = {"task-arithmetic", "dare", "della-linear", "breadcrumbs"}
 # Rules under which models with equal updates do not come back, and why.
@@ -36,46 +28,6 @@ NOT_IDEMPOTENT = {
 }
 RANDOM = {"dare", "dare-ties", "della", "della-linear"}
 NEEDS_TWO = {"slerp", "nuslerp", "model-stock"}
-
-
-def state(seed, size=0.1, dtype=np.float64):
-    rng = np.random.default_rng(seed)
-    arrays = {name: size * rng.normal(size=shape) for name, shape in ARRAYS.items()}
-    return {name: array.astype(dtype) for name, array in arrays.items()}
-
-
-def case(name, n_models=2, dtype=np.float64, size=0.1):
-    """Return base, models and what a rule cannot do without."""
-    base = state(0, 1.0, dtype)
-    models = []
-    for seed in range(1, n_models + 1):
-        change = state(seed, size, dtype)
-        models.append({key: base[key] + change[key] for key in base})
-    return base, models, needs(name, n_models)
-
-
-def needs(name, n_models):
-    options = {}
-    if "grams" in MERGE_METHODS[name].needs:
-        rng = np.random.default_rng(9)
-        inputs = {"W0": 6, "W1": 9}
-        options["layout"] = "sklearn"
-        options["grams"] = [
-            {key: np.cov(rng.normal(size=(d, 50))) for key, d in inputs.items()}
-            for _ in range(n_models)
-        ]
-    if "fishers" in MERGE_METHODS[name].needs:
-        options["fishers"] = [
-            {key: array**2 for key, array in state(20 + i).items()}
-            for i in range(n_models)
-        ]
-    return options
-
-
-def assert_equal_states(found, expected, **tolerance):
-    assert list(found) == list(expected)
-    for name in expected:
-        np.testing.assert_allclose(found[name], expected[name], **tolerance)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -137,6 +89,7 @@ def test_scale_moves_along_what_the_rule_adds(name):
     ]
     assert_equal_states(results[0], base, rtol=1e-12, atol=1e-12)
     expected = {key: base[key] - 2.5 * (results[1][key] - base[key]) for key in base}
+    expected["bn.running_var"] = expected["bn.running_var"].clip(0.0)
     assert_equal_states(results[2], expected, rtol=1e-9, atol=1e-12)
 
 
@@ -200,12 +153,44 @@ def test_seed_fixes_the_draws(name):
     assert not np.array_equal(one, other)
 
 
+# --- ends and running statistics ---------------------------------------------
+
+
 @pytest.mark.parametrize("name", METHODS)
-def test_task_that_changed_nothing_is_no_trouble(name):
+@pytest.mark.parametrize("end", [0, 1])
+def test_all_weight_on_one_model_gives_that_model(name, end):
     base, models, options = case(name)
-    merged = merge_weights(base, [models[0], base], name, random_state=0, **options)
-    for array in merged.values():
-        assert np.isfinite(array).all()
+    options |= NEUTRAL.get(name, {})
+    if "t" in MERGE_METHODS[name].parameters:
+        options["t"] = float(end)
+    elif "weights" in MERGE_METHODS[name].parameters:
+        options["weights"] = [float(end == position) for position in range(2)]
+    else:
+        pytest.skip("takes no weights")
+    merged = merge_weights(base, models, name, random_state=0, **options)
+    expected = models[end]
+    if name in NOT_IDEMPOTENT:  # then only what is no weight comes back
+        expected = {**merged, **{key: expected[key] for key in STATISTICS}}
+    assert_equal_states(merged, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("scale", [1.0, 0.3, -4.0])
+def test_running_statistics_follow_the_models_whatever_the_rule(name, scale):
+    base, models, options = case(name)
+    shares = np.array([0.5, 0.5])
+    takes = MERGE_METHODS[name].parameters
+    if "t" in takes:
+        options["t"], shares = 0.2, np.array([0.8, 0.2])
+    elif "weights" in takes:
+        options["weights"], shares = [1.0, 4.0], np.array([0.2, 0.8])
+    merged = merge_weights(base, models, name, scale=scale, random_state=0, **options)
+    for key in STATISTICS:
+        mean = shares[0] * models[0][key] + shares[1] * models[1][key]
+        expected = base[key] + scale * (mean - base[key])
+        if key == "bn.running_var":
+            expected = expected.clip(0.0)
+        np.testing.assert_allclose(merged[key], expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -216,10 +201,10 @@ def test_models_that_are_the_base_give_the_base(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("unit", [1e-100, 1e100])
+@pytest.mark.parametrize("unit", [1e-200, 1e-100, 1e100, 1e160])
 def test_unit_of_the_weights_does_not_matter(name, unit):
-    if name in {"pcb", "fisher"}:
-        pytest.skip("has a hyperbolic tangent or a constant in units of the weights")
+    if name == "pcb":
+        pytest.skip("has a hyperbolic tangent of squared weights")
     base, models, options = case(name)
     plain = merge_weights(base, models, name, random_state=0, **options)
     scaled = [{key: unit * one[key] for key in one} for one in (base, *models)]

@@ -52,6 +52,16 @@ def test_known_networks_are_matched(given, correlation):
     assert result.n_sweeps == 1
 
 
+@pytest.mark.parametrize("correlation", [False, True], ids=["inner", "correlation"])
+@pytest.mark.parametrize("scale", [1e-200, 1e160])
+def test_very_small_and_very_large_numbers_are_matched(scale, correlation):
+    nets = [{name: scale * a for name, a in net.items()} for net in (A, B)]
+    pair = [{name: scale * z for name, z in net.items()} for net in PAIR]
+    result = match_activations(SPEC, *nets, activations=pair, correlation=correlation)
+    assert_same_orders(result.permutations, PERMUTATIONS)
+    assert result.distance_after / scale == pytest.approx(DISTANCE_AFTER, abs=1e-9)
+
+
 def test_batches_of_rows_add_up(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 2))

@@ -157,3 +157,29 @@ def test_bad_information_is_refused(fisher, message):
     base, models = known(2)
     with pytest.raises(ValueError, match=message):
         fisher_merge(base, models, fishers=[{"w": fisher}] * 2)
+
+
+@pytest.mark.parametrize("number", [3.0, [1.0, 3.0]], ids=["number", "list"])
+def test_numbers_and_lists_are_arrays_too(number):
+    base, model = {"w": np.zeros(np.shape(number)).tolist()}, {"w": number}
+    fishers = [{"w": base["w"]}, {"w": number}]
+    merged = fisher_merge(base, [base, model], fishers=fishers, eps=1e-300)
+    np.testing.assert_allclose(merged["w"], number)
+
+
+def test_products_of_layers_in_lists_are_arrays_too():
+    models = [{"w": [[0.0, 0.0]]}, {"w": [[1.0, 1.0]]}]
+    grams = [{"w": [[1.0, 0.0], [0.0, 3.0]]}, {"w": [[1.0, 0.0], [0.0, 1.0]]}]
+    merged = regmean(models[0], models, grams=grams)["w"]
+    np.testing.assert_allclose(merged, [[0.5, 0.25]], rtol=1e-5)
+    with pytest.raises(ValueError, match=r"Got \(\) for 'w' of shape \(\)"):
+        regmean({"w": 1.0}, [{"w": 1.0}], grams=[{"w": 1.0}])
+
+
+@pytest.mark.parametrize("values", ["a", 1j * np.ones(2)], ids=["word", "complex"])
+@pytest.mark.parametrize("rule", [fisher_merge, regmean])
+def test_what_data_say_must_be_numbers(values, rule):
+    name = "fishers" if rule is fisher_merge else "grams"
+    state = {"w": np.ones(2)}
+    with pytest.raises(TypeError, match=rf"'w' of number 1 of the '{name}' must hold"):
+        rule(state, [state, state], **{name: [{"w": np.eye(2)}, {"w": values}]})

@@ -3,8 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matching_cases import A, B, perceptron
-from statlearn.merging import PermutationSpec, apply_permutation, mlp_spec
+from matching_cases import A, B, assert_same_orders, perceptron, shuffled
+from statlearn.merging import (
+    PermutationSpec,
+    apply_permutation,
+    get_weights,
+    match_weights,
+    mlp_spec,
+    spec_for,
+)
 from statlearn.merging._descent import Descent, assigned
 
 
@@ -113,6 +120,104 @@ def test_no_step_lowers_the_inner_product():
         assert gain >= 0.0
         assert after - before == pytest.approx(gain, abs=1e-10)
         before = after
+
+
+# --- numbers that are no weights, very large or very small --------------------
+
+
+def normalised(torch, v=1.0):
+    """Two orders of one network whose statistics have the size of v, and the spec."""
+    nn = torch.nn
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        *(nn.BatchNorm1d(3), nn.Linear(3, 12), nn.BatchNorm1d(12), nn.ReLU()),
+        *(nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 2)),
+    ).double()
+    network[0].running_var.fill_(v)
+    spec, state = spec_for(network), get_weights(network)
+    return spec, state, shuffled(spec, state)[0]
+
+
+@pytest.mark.parametrize("v", [1.0, 1e8, 1e200])
+def test_large_statistics_of_inputs_hide_no_gain(torch, v):
+    spec, network, moved = normalised(torch, v)
+    result = match_weights(spec, network, moved, random_state=0)
+    assert result.distance_before > 1.0
+    assert result.distance_after == 0.0
+
+
+@pytest.mark.parametrize("position", [0, 7], ids=["one unit", "another"])
+@pytest.mark.parametrize("name", ["b0", "b1", "b2"])
+def test_one_large_bias_hides_no_gain(name, position):
+    network = perceptron([3, 12, 12, 8])
+    network[name][position] = 1e8
+    moved, _ = shuffled(mlp_spec(3), network)
+    result = match_weights(mlp_spec(3), network, moved, random_state=0)
+    assert result.distance_before > 1.0
+    assert result.distance_after == 0.0
+
+
+def test_running_statistics_are_moved_but_do_not_count(torch):
+    spec, network, moved = normalised(torch)
+    expected = match_weights(spec, network, moved, random_state=0)
+    rng = np.random.default_rng(0)
+    for state in (network, moved):
+        for kind in ("running_mean", "running_var"):
+            state[f"2.{kind}"] = torch.tensor(1e4 * rng.uniform(size=12))
+    result = match_weights(spec, network, moved, random_state=0)
+    assert_same_orders(result.permutations, expected.permutations)
+    assert result.distance_after == 0.0
+    matched = apply_permutation(spec, result.permutations, moved)
+    order = result.permutations[spec.axes["2.weight"][0][0]]
+    assert (order != np.arange(12)).any()
+    for kind in ("weight", "running_mean", "running_var"):
+        array = np.asarray(moved[f"2.{kind}"])
+        np.testing.assert_array_equal(matched[f"2.{kind}"], array[order])
+
+
+@pytest.mark.parametrize("power", [-1040, -664, 531, 1010])
+def test_networks_in_another_unit_are_matched_alike(power):
+    spec = mlp_spec(3)
+    pair = [perceptron([3, 12, 9, 2], seed) for seed in range(2)]
+    scaled = [{name: np.ldexp(x, power) for name, x in net.items()} for net in pair]
+    expected = match_weights(spec, *pair, n_init=3, random_state=0)
+    found = match_weights(spec, *scaled, n_init=3, random_state=0)
+    assert_same_orders(found.permutations, expected.permutations)
+    assert found.n_sweeps == expected.n_sweeps
+    for which in ("distance_before", "distance_after"):
+        distance = np.ldexp(getattr(found, which), -power)
+        assert distance == pytest.approx(getattr(expected, which), rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e160])
+@pytest.mark.parametrize("names", [["W0", "b0", "W1"], ["W1", "b1", "W2"]], ids=str)
+def test_layers_in_another_unit_are_matched_too(names, scale):
+    spec, network = mlp_spec(3), perceptron([3, 12, 9, 2])
+    network |= {name: scale * network[name] for name in names}
+    moved, _ = shuffled(spec, network)
+    result = match_weights(spec, network, moved, random_state=0)
+    assert result.distance_after == 0.0
+    assert result.distance_before > 0.1
+
+
+def test_distance_of_one_small_layer_is_not_lost():
+    spec, network = mlp_spec(3), perceptron([3, 12, 9, 2])
+    network["W0"] *= 1e-200
+    other = {**network, "W0": 2.0 * network["W0"]}
+    expected = np.linalg.norm(1e200 * network["W0"])
+    result = match_weights(spec, network, other, random_state=0)
+    assert 1e200 * result.distance_after == pytest.approx(expected, rel=1e-12)
+
+
+def test_networks_of_two_units_are_matched():
+    spec, network = mlp_spec(3), perceptron([3, 12, 9, 2])
+    moved, orders = shuffled(spec, network)
+    large = {name: 1e160 * array for name, array in moved.items()}
+    result = match_weights(spec, network, large, random_state=0)
+    back = {name: np.argsort(order) for name, order in orders.items()}
+    assert_same_orders(result.permutations, back)
+    norm = np.sqrt(sum(np.sum(array**2) for array in network.values()))
+    assert result.distance_after == pytest.approx(1e160 * norm)
 
 
 # --- units that may be flipped -----------------------------------------------

@@ -15,6 +15,7 @@ from matching_cases import (
 )
 from signed_cases import odd_outputs, planted
 from statlearn.merging import (
+    PermutationSpec,
     apply_permutation,
     match_many,
     match_weights,
@@ -118,10 +119,11 @@ def test_too_few_rounds_are_told():
         ([A, B, 3.0], {}, TypeError, "Got float"),
         ([A, B], {"max_iter": 0}, ValueError, "'max_iter' of match_many"),
         ([A, B], {"tol": -1}, ValueError, "'tol' of match_many"),
-        ([A, {**B, "b0": np.full(3, np.nan)}], {}, ValueError, "'b0' must hold finite"),
-        ([A, {**B, "b0": np.ones(4)}], {}, ValueError, "Got \\(4,\\) for 'b0'"),
+        ([A, {**B, "b0": np.full(3, np.nan)}], {}, ValueError, "infinity in model 1"),
+        ([A, {**B, "b0": np.ones(4)}], {}, ValueError, "in model 1 and .* in model 0"),
+        ([A, B], {"n_init": 0}, ValueError, "'n_init' of match_many must be an int"),
     ],
-    ids=["one", "none", "dict", "number", "rounds", "tol", "nan", "shape"],
+    ids=["one", "none", "dict", "number", "rounds", "tol", "nan", "shape", "starts"],
 )
 def test_input_that_cannot_be_is_refused(models, options, error, message):
     with pytest.raises(error, match=message):
@@ -131,6 +133,57 @@ def test_input_that_cannot_be_is_refused(models, options, error, message):
 def test_what_is_no_spec_is_refused():
     with pytest.raises(TypeError, match="'spec' of match_many must be a Perm"):
         match_many([A, B], "auto")
+
+
+# --- several starts -----------------------------------------------------------
+
+BLOCK = PermutationSpec({"up": ("stream", "inner"), "down": ("inner", "stream")})
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_starts_find_planted_orders_of_residual_blocks(seed):
+    rng = np.random.default_rng(seed)
+    block = {"up": rng.normal(size=(15, 25)), "down": rng.normal(size=(25, 15))}
+    copies = [shuffled(BLOCK, block, seed=10 * seed + i)[0] for i in range(3)]
+    one = match_many(copies, BLOCK, random_state=seed)
+    several = match_many(copies, BLOCK, n_init=20, random_state=seed)
+    assert one.distance_after > 1.0
+    assert several.distance_after == 0.0
+    assert several.converged
+    for found in several.models:
+        for name, array in copies[0].items():
+            np.testing.assert_array_equal(found[name], array)
+
+
+def test_starts_leave_networks_alone_that_match_already():
+    network = perceptron([3, 12, 10, 2])
+    network["W0"][:, 1], network["b0"][1] = network["W0"][:, 0], network["b0"][0]
+    network["W1"][1] = network["W1"][0]  # equal units may change places
+    result = match_many([network] * 3, SPEC, n_init=5, random_state=0)
+    assert result.n_rounds == 1
+    for orders in result.permutations:
+        assert_same_orders(orders, {"P0": np.arange(12), "P1": np.arange(10)})
+
+
+def test_starts_with_signs_end_at_a_fixed_point_no_farther_away():
+    models = [perceptron([3, 12, 10, 2], seed) for seed in range(3)]
+    result = match_many(models, SPEC, n_init=5, signed=True, random_state=0)
+    assert result.converged
+    assert result.distance_after < result.distance_before
+    again = match_many(result.models, SPEC, signed=True, random_state=1)
+    assert again.n_rounds == 1
+
+
+@pytest.mark.parametrize("scale", [2.0**-664, 2.0**531], ids=["tiny", "huge"])
+def test_distances_are_in_the_units_of_the_networks(scale):
+    models = [perceptron([3, 12, 10, 2], seed) for seed in range(3)]
+    scaled = [{name: scale * a for name, a in model.items()} for model in models]
+    expected = match_many(models, SPEC, random_state=0)
+    found = match_many(scaled, SPEC, random_state=0)
+    for a, b in zip(found.permutations, expected.permutations, strict=True):
+        assert_same_orders(a, b)
+    assert found.distance_before / scale == pytest.approx(expected.distance_before)
+    assert found.distance_after / scale == pytest.approx(expected.distance_after)
 
 
 # --- units that may be flipped -----------------------------------------------

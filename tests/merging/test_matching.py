@@ -178,18 +178,20 @@ def test_options_that_cannot_be_are_refused(options, error, message):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf], ids=["nan", "infinity"])
-@pytest.mark.parametrize("which", [0, 1], ids=["reference", "model"])
-def test_numbers_that_are_not_finite_are_refused(which, value):
+@pytest.mark.parametrize(("which", "who"), [(0, "the reference"), (1, "the model")])
+def test_numbers_that_are_not_finite_are_refused(which, who, value):
     networks = [A, B]
     bad = {name: array.copy() for name, array in networks[which].items()}
     bad["W1"][0, 0] = value
     networks[which] = bad
-    with pytest.raises(ValueError, match="The array 'W1' must hold finite numbers"):
+    message = f"The array 'W1' must hold finite numbers. Got NaN or infinity in {who};"
+    with pytest.raises(ValueError, match=message):
         match_weights(SPEC, *networks)
 
 
 def test_networks_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="Got \\(3, 3\\) for 'W1'"):
+    shapes = "Got \\(3, 3\\) for 'W1' in the model and \\(3, 2\\) in the reference"
+    with pytest.raises(ValueError, match=shapes):
         match_weights(SPEC, A, {**B, "W1": np.ones((3, 3))})
     with pytest.raises(ValueError, match="without \\['W3', 'b3'\\]"):
         match_weights(mlp_spec(4), A, B)

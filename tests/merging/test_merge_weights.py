@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier
 
+from statlearn.exceptions import FactorMergingWarning
 from statlearn.merging import (
     MERGE_METHODS,
     average,
@@ -206,16 +207,180 @@ def test_mistyped_name_of_evidence_is_refused(method):
         merge_weights(BASE, MODELS, method, **{option: evidence})
 
 
-def test_scale_leaves_averages_of_running_statistics_alone():
-    base = {"w": np.zeros(2), "bn.running_var": np.ones(2)}
-    models = [
-        {"w": np.ones(2), "bn.running_var": np.full(2, var)} for var in (0.2, 0.4)
-    ]
-    merged = merge_weights(base, models, "average", scale=3.0)
-    np.testing.assert_array_equal(merged["w"], 3.0)
-    np.testing.assert_allclose(merged["bn.running_var"], 0.3)
+@pytest.mark.parametrize("method", ["average", "task-arithmetic"])
+def test_scale_moves_running_statistics_and_keeps_variances_possible(method):
+    base = {"bn.running_mean": np.ones(2), "bn.running_var": np.ones(2)}
+    models = [{name: np.full(2, v) for name in base} for v in (0.2, 0.4)]
+    merged = merge_weights(base, models, method, scale=3.0)
+    np.testing.assert_allclose(merged["bn.running_mean"], 1.0 + 3.0 * (0.3 - 1.0))
+    np.testing.assert_array_equal(merged["bn.running_var"], 0.0)
 
 
 def test_scale_without_a_base_is_refused():
     with pytest.raises(ValueError, match=r"Got 0.5 and base=None; pass the base"):
         merge_weights(None, MODELS, "average", scale=0.5)
+
+
+# --- names that the models do not share --------------------------------------
+
+
+def test_excluded_names_need_not_fit():
+    base = {"w": np.zeros(2), "head": np.zeros(3), "pad": "words"}
+    models = [
+        {"w": np.ones(2), "head": np.ones(4), "pad": None},
+        {"w": np.full(2, 3.0), "head.new": np.ones(1)},
+    ]
+    merged = merge_weights(base, models, "average", exclude=["head*", "pad"])
+    np.testing.assert_array_equal(merged["w"], 2.0)
+    np.testing.assert_array_equal(merged["head"], np.zeros(3))
+    assert merged["pad"] == "words"
+    assert list(merged) == ["w", "head", "pad"]
+    included = merge_weights(base, models, "average", include="w")
+    np.testing.assert_array_equal(included["w"], 2.0)
+    with pytest.raises(TypeError, match="'pad' of the base must hold real numbers"):
+        merge_weights(base, models, "average")
+
+
+def test_pattern_may_match_names_of_the_models_alone():
+    merged = merge_weights(
+        {"w": np.zeros(1)},
+        [{"w": np.ones(1), "head": np.ones(2)}],
+        "average",
+        exclude="head",
+    )
+    np.testing.assert_array_equal(merged["w"], 1.0)
+
+
+def test_unusual_tensors_can_be_excluded(torch):
+    sparse = torch.eye(2).to_sparse()
+    base = {"w": torch.zeros(2), "x": sparse}
+    merged = merge_weights(base, [{"w": torch.ones(2)}], "average", exclude="x")
+    assert torch.equal(merged["x"].to_dense(), torch.eye(2))
+
+
+# --- names of one array ------------------------------------------------------
+
+
+def tied():
+    shared, tuned = np.zeros(3), np.ones(3)
+    base = {"embed": shared, "head": shared, "other": np.zeros(3)}
+    return base, {"embed": tuned, "head": tuned, "other": np.ones(3)}
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"exclude": "head"},
+        {"include": ["embed", "other"]},
+        {"overrides": {"embed": {"scale": 0.5}}},
+    ],
+    ids=["exclude", "include", "overrides"],
+)
+def test_names_of_one_array_are_not_treated_apart(choice):
+    base, model = tied()
+    with pytest.raises(ValueError, match=r"Got 'embed' and 'head', which share"):
+        merge_weights(base, [model], "average", **choice)
+    apart = {**model, "head": np.full(3, 2.0)}
+    merged = merge_weights(base, [apart], "average", **choice)
+    assert not np.array_equal(merged["embed"], merged["head"])
+
+
+@pytest.mark.parametrize("choice", [{}, {"exclude": ["embed", "head"]}])
+def test_names_of_one_array_stay_one(choice):
+    base, model = tied()
+    merged = merge_weights(base, [model], "average", **choice)
+    assert merged["embed"] is merged["head"]
+    assert not np.shares_memory(merged["embed"], base["embed"])
+
+
+# --- what models mean, and what cannot be ------------------------------------
+
+
+def test_models_of_other_classes_are_refused():
+    X, y = np.arange(20.0).reshape(10, 2), np.arange(10) % 2
+    models = [LogisticRegression().fit(X, labels) for labels in (y, y + 1)]
+    message = r"merge_weights needs .* list of classes. Got \[0, 1\] .* 1, \[1, 2\]"
+    with pytest.raises(ValueError, match=message):
+        merge_weights(None, models, "average")
+    with pytest.raises(ValueError, match=r"Got \[0, 1\] and, in the base, \[1, 2\]"):
+        merge_weights(models[1], models[:1], "average")
+    states = [get_weights(model) for model in models]
+    assert set(merge_weights(None, states, "average")) == {"coef_", "intercept_"}
+
+
+def test_networks_of_other_activations_are_refused():
+    X, y = np.arange(20.0).reshape(10, 2), np.arange(10) % 2
+    models = [
+        MLPClassifier((2,), activation=kind, max_iter=1000, tol=0.1).fit(X, y)
+        for kind in ("relu", "tanh")
+    ]
+    with pytest.raises(ValueError, match=r"one activation. Got 'relu' .* 1, 'tanh'"):
+        merge_weights(None, models, "average")
+
+
+def test_coefficient_has_one_name():
+    with pytest.raises(ValueError, match=r"once, .*. Got scale=0.5 and lam=0.4; leave"):
+        merge_weights(BASE, MODELS, "ties", scale=0.5, lam=0.4)
+    expected = merge_weights(BASE, MODELS, "ties", scale=0.4)
+    merged = merge_weights(BASE, MODELS, "ties", lam=0.4)
+    np.testing.assert_array_equal(merged["W0"], expected["W0"])
+
+
+def test_coefficient_of_an_override_counts_by_either_name():
+    expected = merge_weights(BASE, MODELS, "ties", scale=0.4)
+    for everywhere, there in (("scale", "lam"), ("lam", "scale")):
+        merged = merge_weights(
+            BASE, MODELS, "ties", overrides={"W0": {there: 0.4}}, **{everywhere: 3.0}
+        )
+        np.testing.assert_array_equal(merged["W0"], expected["W0"])
+        np.testing.assert_array_equal(
+            merged["W1"], merge_weights(BASE, MODELS, "ties", scale=3.0)["W1"]
+        )
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf])
+def test_scale_is_finite(scale):
+    with pytest.raises(ValueError, match="'scale' of merge_weights must be finite"):
+        merge_weights(BASE, MODELS, "ties", scale=scale)
+
+
+@pytest.mark.parametrize("method", ["average", "ties"])
+def test_scale_that_leaves_the_type_of_the_base_names_the_array(method):
+    base, model = ({"w": np.full(2, v, np.float16)} for v in (0.0, 6e4))
+    with pytest.raises(ValueError, match="for 'w' of type float16; convert the base"):
+        merge_weights(base, [model, model], method, scale=3.0)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_own_rule_has_to_return_a_model(scale):
+    def returns(result, match):
+        with pytest.raises(ValueError, match=match):
+            merge_weights(BASE, MODELS, lambda base, models: result, scale=scale)
+
+    names = r"names of the base, \['W0', 'b0', 'W1'\]. Got "
+    returns({"W0": BASE["W0"]}, names + r"\['W0'\]; return")
+    returns({**BASE, "more": np.zeros(1)}, names + r".*'more'\]; return")
+    returns(None, names + "NoneType; return")
+    returns({**BASE, "b0": np.zeros(3)}, r"'b0' of the rule .* \(2,\) .* shape \(3,\)")
+    returns({**BASE, "b0": np.zeros(2, complex)}, r"'b0' of the rule .* complex128; a")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("m.q.lora_A.default.weight", "m.q.lora_B.default.weight"),
+        ("lora_unet_mid.lora_down.weight", "lora_unet_mid.lora_up.weight"),
+        ("e.lora_embedding_A", "e.lora_embedding_B"),
+    ],
+)
+def test_factors_of_adapters_are_warned_of(names):
+    state = {name: np.ones(2) for name in names}
+    with pytest.warns(FactorMergingWarning, match="fold the adapters into the weights"):
+        merge_weights(state, [state, state], "average")
+    # One factor alone adds up.
+    merge_weights(state, [state, state], "average", exclude=names[0])
+
+
+def test_names_that_only_resemble_factors_are_no_matter():
+    state = {name: np.ones(2) for name in ("lora_alpha", "flora_a", "lora_b", "lora")}
+    merge_weights(state, [state], "average")

@@ -8,6 +8,7 @@ import safetensors
 import safetensors.numpy
 
 from statlearn.merging import open_weights, save_weights
+from statlearn.merging._model_files import shard_size
 
 STATE = {name: np.full(5, float(i)) for i, name in enumerate("cabde")}
 INDEX = "model.safetensors.index.json"
@@ -132,7 +133,36 @@ def test_spoilt_index_is_refused(text, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "size", [0, -5, 1.5, "5GB", np.nan], ids=["0", "-5", "1.5", "text", "nan"]
+    ("words", "size"),
+    [
+        ("5GB", 5_000_000_000),
+        ("5GiB", 5 * 1024**3),
+        ("200MB", 200_000_000),
+        ("1.5 kb", 1500),
+        ("2KiB", 2048),
+        ("1TB", 10**12),
+    ],
+)
+def test_sizes_in_words_are_those_of_the_units(words, size):
+    assert shard_size(words) == size
+
+
+def test_size_in_words_cuts_files_like_its_bytes(tmp_path):
+    folder = shards(tmp_path, "0.08 KB")
+    assert len(files(folder)) == 3 + 1
+
+
+@pytest.mark.parametrize("size", ["5", "GB", "5 XB", "-5GB", "5G", "", "1e3MB"])
+def test_words_that_are_no_size_are_refused(size, tmp_path):
+    with pytest.raises(ValueError, match=r"with a unit of KB, .* Got .*; pass for"):
+        save_weights(tmp_path / "model", STATE, max_shard_size=size)
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "size",
+    [0, -5, 1.5, "0.0001KB", np.nan],
+    ids=["0", "-5", "1.5", "less than a byte", "nan"],
 )
 def test_size_of_files_that_cannot_be_is_refused(size, tmp_path):
     with pytest.raises(ValueError, match="must be a positive whole number of bytes"):
@@ -155,11 +185,28 @@ def test_folder_that_exists_is_refused_and_left_alone(name, tmp_path):
     assert files(tmp_path / name) == ["other.txt"]
 
 
-def test_file_of_another_suffix_is_not_replaced(tmp_path):
-    (tmp_path / "model.bin").write_bytes(b"mine")
+@pytest.mark.parametrize(
+    "name", ["y.bin", "y.pt", "y.npz", "y.h5", "y.SafeTensors", "y.safetensors.gz"]
+)
+def test_names_of_other_files_are_refused(name, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"end the name in \.safetensors, or leave out"
+    ):
+        save_weights(tmp_path / name, STATE)
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["model", "model-1.5", "Model-3.1-8B", ".hidden"])
+def test_names_of_folders_may_have_dots(name, tmp_path):
+    save_weights(tmp_path / name, STATE)
+    assert files(tmp_path / name) == ["model.safetensors"]
+
+
+def test_file_of_another_name_is_not_replaced(tmp_path):
+    (tmp_path / "model").write_bytes(b"mine")
     with pytest.raises(FileExistsError):
-        save_weights(tmp_path / "model.bin", STATE)
-    assert (tmp_path / "model.bin").read_bytes() == b"mine"
+        save_weights(tmp_path / "model", STATE)
+    assert (tmp_path / "model").read_bytes() == b"mine"
 
 
 def test_file_is_replaced_when_the_new_one_is_there(tmp_path):

@@ -250,14 +250,15 @@ def test_modules_come_back_as_module_and_counters_stay(torch):
 
     def score(net, X, y):
         weight, mean = net[0].weight.detach(), net[1].running_mean
-        return -float(abs(weight[0, 0] - 1.1) + abs(mean[0] - 2.0))
+        return -float(abs(weight[0, 0] - 1.1) + abs(mean[0] - 0.3))
 
     base, models = module(0.0), [module(1.0), module(3.0)]
     merger = ModelMerger("task-arithmetic", scales=[0.1, 0.15, 1.0], scoring=score)
     merger.fit(models, base, X, Y)
     assert isinstance(merger.merged_, torch.nn.Sequential)
     assert merger.scale_ == 0.15  # 0.5 + 0.15 (1 + 3) = 1.1
-    assert merger.scores_.max() == pytest.approx(0.0, abs=1e-6)  # means: not scaled
+    # Running means: 0.15 of the way from 0 to the mean of 1 and 3.
+    assert merger.scores_.max() == pytest.approx(0.0, abs=1e-6)
     assert int(merger.merged_[1].num_batches_tracked) == 7
     assert float(base[0].weight[0, 0].detach()) == 0.5
 
@@ -298,6 +299,32 @@ def test_it_is_an_estimator():
     again = pickle.loads(pickle.dumps(merger))
     np.testing.assert_array_equal(again.predict_proba(X), merger.predict_proba(X))
     assert "ModelMerger" in merger._repr_html_()
+
+
+def test_it_can_what_its_models_can():
+    merger = ModelMerger("average")
+    only_some = ("predict_proba", "predict_log_proba", "decision_function")
+    assert [hasattr(merger, name) for name in only_some] == [False] * 3
+    merger.fit([LinearRegression().fit(X, X[:, 0]), LinearRegression().fit(X, X[:, 1])])
+    assert [hasattr(merger, name) for name in only_some] == [False] * 3
+    merger.fit(EXPERTS)
+    assert [hasattr(merger, name) for name in only_some] == [True, True, False]
+    assert hasattr(ModelMerger("average"), "predict")
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        ModelMerger("average").score(X, Y)
+
+
+def test_neural_estimators_merge_into_one(torch):
+    from statlearn.neural import NeuralClassifier
+
+    base = NeuralClassifier(hidden_layer_sizes=(4,), max_epochs=1, random_state=0)
+    base.fit(X, Y)
+    tuned = [copy.deepcopy(base).partial_fit(X, Y) for _ in range(2)]
+    merger = ModelMerger("average", scale=1.0).fit(tuned, base)
+    np.testing.assert_allclose(
+        merger.predict_proba(X), tuned[0].predict_proba(X), rtol=1e-5
+    )
+    assert type(merger.merged_) is NeuralClassifier
 
 
 def test_second_fit_forgets_the_first():

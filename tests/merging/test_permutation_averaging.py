@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from matching_cases import shuffled
+from matching_cases import perceptron, shuffled
 from signed_cases import planted
 from statlearn.merging import MatchedAveraging, get_weights, set_weights, spec_for
 
@@ -108,6 +108,28 @@ def test_networks_stay_and_frozen_ones_survive_a_clone():
 def test_networks_that_cannot_be_averaged_are_refused(estimators, error, message):
     with pytest.raises(error, match=message):
         MatchedAveraging(estimators).fit()
+
+
+@pytest.mark.parametrize("method", ["many", "first"])
+def test_starts_find_orders_that_one_start_misses(method):
+    # All but the matrix between the hidden layers is small, as in residual blocks.
+    weights = perceptron([3, 12, 12, 1])
+    weights |= {name: 0.01 * weights[name] for name in weights if name != "W1"}
+    networks = copies(set_weights(classifier(hidden=(12, 12)), weights))
+    distances = []
+    for n_init in (1, 20):
+        model = MatchedAveraging(
+            networks, method=method, n_init=n_init, random_state=0
+        ).fit()
+        found = get_weights(model.estimator_)["W1"]
+        distances.append(np.abs(found - networks[0].coefs_[1]).max())
+    assert distances[0] > 0.1
+    assert distances[1] < 1e-12
+
+
+def test_starts_must_be_one_or_more():
+    with pytest.raises(ValueError, match="'n_init' parameter of MatchedAveraging"):
+        MatchedAveraging([classifier(0), classifier(1)], n_init=0).fit()
 
 
 def test_activations_need_rows():

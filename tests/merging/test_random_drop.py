@@ -164,3 +164,14 @@ def test_probabilities_out_of_range_are_refused(density, eps):
 def test_unknown_rescaling_is_refused(rule):
     with pytest.raises(ValueError, match=r"'rescale' of .* Got 'linf'; pass"):
         rule(*known(1), rescale="linf")
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e160])
+@pytest.mark.parametrize("rule", [dare, della])
+def test_norms_of_extreme_numbers_are_kept_like_others(rule, unit):
+    rng = np.random.default_rng(0)
+    base, model = ({"W": rng.normal(size=(8, 9))} for _ in range(2))
+    expected = rule(base, [model], rescale="l2", random_state=0)["W"]
+    scaled = [{"W": unit * state["W"]} for state in (base, model)]
+    merged = rule(scaled[0], scaled[1:], rescale="l2", random_state=0)["W"]
+    np.testing.assert_allclose(merged / unit, expected, rtol=1e-12)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from merging_cases import BASE, UPDATES, around, known
+from statlearn.merging._singular import decomposition_excess
 from statlearn.merging._spectral import iso_merge, sti, tsv_merge
 
 TWO = [
@@ -196,3 +197,26 @@ def test_interference_leaves_out_what_is_no_matrix():
     for state in (base, *models):
         state["b"] = np.zeros(3)
     assert list(sti(base, models)) == ["w"]
+
+
+@pytest.mark.parametrize("itemsize", [2, 4])
+def test_tall_matrix_is_merged_after_small_ones_and_before_vectors(itemsize):
+    shapes = [(384,), (30522, 384), (384, 384), (384, 1536)]
+    found = sorted(shapes, key=lambda s: -decomposition_excess(s, itemsize))
+    assert found == [(384, 384), (384, 1536), (30522, 384), (384,)]
+
+
+def test_largest_matrix_of_doubles_is_merged_first():
+    shapes = [(384,), (384, 384), (30522, 384), (0, 3)]
+    found = sorted(shapes, key=lambda s: -decomposition_excess(s, 8))
+    assert found == [(30522, 384), (384, 384), (384,), (0, 3)]
+
+
+@pytest.mark.parametrize("unit", [2.0**-700, 2.0**600])
+def test_interference_is_in_the_unit_of_the_weights(unit):
+    rng = np.random.default_rng(0)
+    base, *models = ({"W": rng.normal(size=(5, 7))} for _ in range(3))
+    expected = unit * sti(base, models)["W"]
+    scaled = [{"W": unit * state["W"]} for state in (base, *models)]
+    found = sti(scaled[0], scaled[1:])["W"]
+    assert 0.0 < found == pytest.approx(expected, rel=1e-9, abs=0.0)

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import tracemalloc
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 
+from statlearn.merging._entry import BLOCK
 from statlearn.merging._state import (
-    BLOCK,
-    Entry,
     blockwise,
     check_finite,
+    check_models,
     listed,
     merge_states,
+    merged_names,
     model_weights,
-    to_array,
 )
+from statlearn.merging._values import to_array
 from stub_tensor import Tensor
 
 add = blockwise(lambda start, updates: start + updates.sum(axis=0))
@@ -20,21 +24,6 @@ add = blockwise(lambda start, updates: start + updates.sum(axis=0))
 
 def merge(base, *models, kernel=add):
     return merge_states(base, list(models), kernel, rule="the rule")
-
-
-def test_updates_are_differences_taken_in_double_precision():
-    base = np.full(3, 16777216.0, dtype=np.float32)  # 2**24: float32 has no 2**24 + 1
-    model = np.full(3, 16777217.0)
-    entry = Entry("w", base, (model,))
-    np.testing.assert_array_equal(entry.updates(), np.ones((1, 3)))
-
-
-def test_blocks_cover_each_number_once():
-    entry = Entry("w", np.zeros((3, BLOCK)), ())
-    covered = np.zeros(entry.size, dtype=int)
-    for block in entry.blocks():
-        covered[block] += 1
-    np.testing.assert_array_equal(covered, 1)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (2, BLOCK), (3, 1, 2)])
@@ -73,9 +62,7 @@ def test_running_statistics_are_averaged_whatever_the_rule_does():
     base = {"bn.running_var": np.ones(2), "bn.weight": np.ones(2)}
     low = {"bn.running_var": np.full(2, 0.5), "bn.weight": np.full(2, 0.5)}
     merged = merge(base, low, low, low)
-    np.testing.assert_array_equal(
-        merged["bn.running_var"], 0.5
-    )  # the sum would be -0.5
+    np.testing.assert_allclose(merged["bn.running_var"], 0.5)  # the sum would be -0.5
     np.testing.assert_array_equal(merged["bn.weight"], -0.5)
 
 
@@ -165,6 +152,46 @@ def test_finite_numbers_with_a_sum_beyond_the_type_are_fine(dtype):
     check_finite(np.full(100, np.finfo(dtype).max, dtype), "a", "the base")
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("propagates", [True, False])
+def test_result_beyond_the_type_of_the_base_names_the_key(dtype, propagates):
+    large = {"a": np.full(3, np.finfo(dtype).max, dtype)}
+    message = rf"finite in the data type .* for 'a' of type {np.dtype(dtype)}; convert"
+    with pytest.raises(ValueError, match=message):
+        merge_states(
+            {"a": np.zeros(3, dtype)},
+            [large, large],
+            add,
+            rule="the rule",
+            propagates=propagates,
+        )
+
+
+@pytest.mark.parametrize("name", [3, None, b"w"])
+def test_names_are_words(name):
+    state = {name: np.zeros(1), "b": np.zeros(1)}
+    with pytest.raises(TypeError, match=r"must be words. Got .* in the base; rename"):
+        merge(state, state)
+
+
+def test_models_are_called_by_the_words_of_the_caller():
+    base, model = {"a": np.zeros(2)}, {"a": np.zeros(3)}
+    called = ("the clean model", "the robust model")
+    message = r"Got \(3,\) for 'a' in the robust model and \(2,\) in the clean model"
+    with pytest.raises(ValueError, match=message):
+        check_models(base, [model], "f", called=called)
+    with pytest.raises(ValueError, match=r"The clean model of f must hold at least"):
+        check_models({}, [{}], "f", called=called)
+
+
+def test_names_that_are_not_kept_are_not_looked_at():
+    base = {"a": np.zeros(2), "x": np.zeros(2)}
+    models = [{"a": np.ones(2), "x": "words"}, {"a": np.ones(2), "y": np.ones(1)}]
+    check_models(base, models, "f", keep=lambda name: name == "a")
+    with pytest.raises(ValueError, match=r"\['x'\] and with the unknown \['y'\]"):
+        check_models(base, models[1:], "f")
+
+
 def test_names_are_checked_before_any_work():
     def fail(entry):
         raise AssertionError(entry)
@@ -208,5 +235,66 @@ def test_weights_are_one_finite_number_a_model():
         model_weights([1.0, np.nan], 2, "r")
 
 
+@pytest.mark.parametrize(
+    "weights", [["a", "b"], ["1", "2"], "ab", {"a": 1, "b": 2}, [[1], [1, 2]], [1j, 1]]
+)
+def test_weights_that_are_no_numbers_are_refused(weights):
+    with pytest.raises(TypeError, match=r"'weights' of r must be numbers, .* pass a"):
+        model_weights(weights, 2, "r")
+
+
 def test_long_lists_of_names_are_cut():
     assert listed(list("abcdefg")) == "['a', 'b', 'c', 'd', 'e'] and 2 more"
+
+
+# --- order of work -----------------------------------------------------------
+
+
+def sizes_in_order(base, **options):
+    seen = []
+
+    def note(entry):
+        seen.append(entry.size)
+        return add(entry)
+
+    merged = merge_states(base, [base], note, rule="the rule", **options)
+    assert list(merged) == list(base)
+    return seen
+
+
+def test_array_that_needs_most_beyond_its_result_is_merged_first():
+    base = {"a": np.zeros(2), "b": np.zeros(5), "c": np.zeros((1, 3))}
+    assert sizes_in_order(base) == [5, 3, 2]
+    few = sizes_in_order(base, excess=lambda shape, itemsize: -itemsize * shape[0])
+    assert few == [3, 2, 5]
+
+
+def test_arrays_that_may_come_from_files_are_merged_in_the_order_of_names():
+    base = MappingProxyType({"b": np.zeros(5), "c": np.zeros(9), "a": np.zeros(2)})
+    assert sizes_in_order(base) == [2, 5, 9]
+
+
+def test_names_that_a_kernel_sees_leave_out_counters_statistics_and_twins():
+    shared = np.zeros(2)
+    base = {
+        "z": shared,
+        "a": shared,
+        "count": np.array(1),
+        "bn.running_mean": np.zeros(2),
+        "b": np.zeros(3),
+    }
+    assert merged_names(base, [base], "the rule") == ["a", "b"]
+
+
+def test_elementwise_merge_needs_little_more_than_its_result():
+    base = {f"w{i}": np.zeros(2**18, np.float32) for i in range(8)}
+    base |= {f"b{i}": np.zeros(64, np.float32) for i in range(8)}
+    tracemalloc.start()
+    try:
+        merged = merge(base, base, base)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Four blocks of 2**15 float64 (base, two models, their sum) and a copy of one.
+    blocks = 5 * 8 * 2**15
+    assert peak < sum(array.nbytes for array in merged.values()) + blocks + 2**16

@@ -8,13 +8,16 @@ import sys
 import numpy as np
 import pytest
 import safetensors.numpy
+from sklearn.linear_model import Ridge
 
 from statlearn.merging import (
     MERGE_METHODS,
+    get_weights,
     merge_files,
     merge_weights,
     open_weights,
     save_weights,
+    set_weights,
 )
 from statlearn.merging._state import blockwise, merge_states
 
@@ -200,6 +203,17 @@ def test_options_act_as_in_memory(method, options, stored, tmp_path):
     assert_equal(open_weights(tmp_path / "m.safetensors"), expected)
 
 
+def test_names_left_out_may_differ_between_files(stored, tmp_path):
+    (base, first, second), _ = stored
+    first["head"], base["head"] = np.ones((3, 4)), np.ones((3, 2))
+    merge_files(base, [first, second], tmp_path / "m", "average", exclude="head")
+    merged = open_weights(tmp_path / "m")
+    np.testing.assert_array_equal(merged["head"], base["head"])
+    expected = merge_weights(base, [first, second], "average", exclude="head")
+    for name in expected:
+        np.testing.assert_array_equal(merged[name], expected[name])
+
+
 def test_own_rule_acts_as_in_memory(stored, tmp_path):
     def middle(base, models, *, share=0.5):
         kernel = blockwise(lambda start, updates: start + share * updates.max(axis=0))
@@ -374,6 +388,44 @@ def test_models_that_are_no_list_are_refused(stored, tmp_path):
         merge_files(path, [3], tmp_path / "m.safetensors")
     with pytest.raises(ValueError, match="at least 1 model"):
         merge_files(path, [], tmp_path / "m.safetensors")
+
+
+def test_models_are_written_by_their_weights(torch, tmp_path):
+    ridge, module = Ridge().fit([[0.0], [1.0]], [0.0, 3.0]), torch.nn.Linear(2, 3)
+    for model in (ridge, module):
+        save_weights(tmp_path / "x.safetensors", model)
+        again = set_weights(model, open_weights(tmp_path / "x.safetensors"))
+        for name, value in get_weights(model).items():
+            assert (np.asarray(get_weights(again)[name]) == np.asarray(value)).all()
+    with pytest.raises(TypeError, match=r"Weights are read .* Got list; pass a dict"):
+        save_weights(tmp_path / "x.safetensors", [np.zeros(2)])
+
+
+@pytest.mark.parametrize("method", ["average", "karcher"])
+def test_rules_without_a_base_merge_files_without_one(method, stored, tmp_path):
+    (_, *tuned), (_, *paths) = stored
+    merge_files(None, paths, tmp_path / "m.safetensors", method)
+    expected = merge_weights(None, tuned, method)
+    assert_equal(open_weights(tmp_path / "m.safetensors"), expected)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "message"),
+    [
+        ("ties", {}, r"Got the rule 'ties' and base=None; pass the base"),
+        ("average", {"scale": 0.5}, r"Got scale=0.5 and base=None; pass the base"),
+    ],
+    ids=["rule", "scale"],
+)
+def test_what_needs_a_base_is_refused_without_one(
+    method, options, message, stored, tmp_path
+):
+    _, (_, *paths) = stored
+    with pytest.raises(ValueError, match=message):
+        merge_files(None, paths, tmp_path / "m.safetensors", method, **options)
+    with pytest.raises(ValueError, match="at least 1 model"):
+        merge_files(None, [], tmp_path / "m.safetensors", "average")
+    assert not (tmp_path / "m.safetensors").exists()
 
 
 def test_unknown_rule_is_refused_before_files_are_read(tmp_path):

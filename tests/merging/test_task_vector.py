@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.linear_model import Ridge
 
-from statlearn.merging import TaskVector, cosine_matrix, task_vector
+from statlearn.merging import TaskVector, WeightSignature, cosine_matrix, task_vector
 
 BASE = {"w": np.array([[1.0, 2.0]]), "b": np.array([0.5]), "n": np.array(3)}
 TUNED = {"w": np.array([[4.0, 6.0]]), "b": np.array([0.5]), "n": np.array(9)}
@@ -40,6 +40,22 @@ def test_algebra_is_that_of_a_vector():
     assert a - a == 0 * a
     assert a != b
     assert a + b == b + a
+
+
+@pytest.mark.parametrize("kind", [TaskVector, WeightSignature])
+def test_numbers_of_numpy_scale_from_both_sides(kind):
+    vector = kind({"w": [1.0, 2.0]})
+    for factor in (np.float64(3.0), np.float32(3.0), np.int64(3)):
+        assert factor * vector == vector * factor == kind({"w": [3.0, 6.0]})
+        assert type(factor * vector) is kind
+
+
+@pytest.mark.parametrize("kind", [TaskVector, WeightSignature])
+def test_builtin_sum_adds_vectors(kind):
+    vectors = [kind({"w": [1.0]}), kind({"w": [2.0]}), kind({"v": [5.0]})]
+    assert sum(vectors) == kind({"w": [3.0], "v": [5.0]})
+    with pytest.raises(TypeError):
+        1 + vectors[0]
 
 
 def test_name_that_one_side_lacks_counts_as_zero():
@@ -120,6 +136,60 @@ def test_only_numbers_scale_and_only_vectors_add():
 def test_numbers_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="'w' must hold finite numbers"):
         task_vector({"w": np.array([np.nan])}, {"w": np.zeros(1)})
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda vector: vector + vector,
+        lambda vector: 2.0 * vector,
+        lambda vector: np.inf * vector,
+        lambda vector: np.nan * vector,
+    ],
+    ids=["sum", "product", "infinity", "nan"],
+)
+def test_results_that_are_not_finite_are_refused_by_name(compute):
+    with pytest.raises(ValueError, match="'w' must hold finite numbers"):
+        compute(TaskVector({"w": [1e308, 0.0]}))
+
+
+def test_moved_weights_out_of_range_are_refused_by_name():
+    model = {"v": np.zeros(1, np.float16), "w": np.ones(1, np.float16)}
+    vector = TaskVector({"v": [0.0], "w": [1e6]})
+    message = r"TaskVector.apply must fit .* Got 1e\+06 for 'w' of type float16"
+    with pytest.raises(ValueError, match=message):
+        vector.apply(model)
+    with pytest.raises(ValueError, match=r"'w' must .* result of TaskVector.apply"):
+        vector.apply(
+            {name: array.astype(float) for name, array in model.items()}, 1e305
+        )
+    largest = vector.apply(model, 65503 / 1e6)
+    assert largest["w"] == np.float16(65504)
+
+
+@pytest.mark.parametrize(("kind", "number"), [("float16", 1e6), ("bfloat16", 3.4e38)])
+def test_moved_tensors_out_of_range_are_refused_by_name(torch, kind, number):
+    model = {"w": torch.ones(1, dtype=getattr(torch, kind))}
+    with pytest.raises(ValueError, match=rf"for 'w' of type torch.{kind}, where"):
+        WeightSignature({"w": [number]}).apply(model)
+
+
+def test_model_that_is_not_finite_is_told_apart():
+    with pytest.raises(ValueError, match=r"'w' must .* infinity in the model"):
+        TaskVector({"w": [1.0]}).apply({"w": np.array([np.inf])})
+
+
+def test_running_variances_do_not_become_negative():
+    base = {name: np.ones(1) for name in ("n.running_var", "n.running_mean", "w")}
+    moved = TaskVector({name: [-1.0] for name in base}).apply(base, 3.0)
+    found = {name: float(array[0]) for name, array in moved.items()}
+    assert found == {"n.running_var": 0.0, "n.running_mean": -2.0, "w": -2.0}
+
+
+@pytest.mark.parametrize("kind", [int, bool])
+def test_integers_are_not_moved(kind):
+    with pytest.raises(TypeError, match=r"Got integers for 'w' in the model; convert"):
+        TaskVector({"w": [0.6, 0.6]}).apply({"w": np.array([1, 0], kind)})
 
 
 def test_no_models_have_no_matrix_of_cosines():

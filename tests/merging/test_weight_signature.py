@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pickle
+from collections import UserDict
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -270,9 +272,9 @@ def test_signature_of_another_architecture_is_refused():
 
 
 def test_models_of_different_architectures_have_no_signature():
-    with pytest.raises(ValueError, match="for 'w' in model 0"):
+    with pytest.raises(ValueError, match="for 'w' in the robust model and"):
         weight_signature({"w": np.zeros(3)}, {"w": np.zeros(2)})
-    with pytest.raises(ValueError, match="model 1 without"):
+    with pytest.raises(ValueError, match=r"clean model\. Got the base without"):
         weight_signature({"w": np.zeros(2)}, {"w": np.zeros(2)}, {"v": np.zeros(2)})
 
 
@@ -297,3 +299,32 @@ def test_number_that_is_not_finite_tells_whose_it_is(who):
     models[who] = {**models[who], "w": np.array([1.0, np.nan, 0.0, 0.0])}
     with pytest.raises(ValueError, match=rf"'w' .* in the {who} model"):
         weight_signature(**models)
+
+
+def test_layers_without_a_signature_need_not_fit():
+    base = {**BASE, "head": np.zeros((2, 3))}
+    clean = {**CLEAN, "head": np.zeros((5, 3))}
+    robust = {**ROBUST, "head": np.zeros((7, 3)), "more": np.zeros(1)}
+    signature = weight_signature(robust, clean, base, layers=["w", "b"])
+    assert signature == weight_signature(ROBUST, CLEAN, BASE)
+    np.testing.assert_array_equal(apply_signature(clean, signature)["head"], 0.0)
+    with pytest.raises(ValueError, match="unknown \\['more'\\]"):
+        weight_signature(robust, clean, base)
+
+
+def test_mapping_that_can_change_is_patched_and_restored():
+    model = UserDict({"w": np.zeros(4)})
+    before = model["w"]
+    with patched(model, WeightSignature({"w": np.ones(4)})) as found:
+        assert found is model
+        np.testing.assert_array_equal(model["w"], 1.0)
+    assert model["w"] is before
+
+
+def test_mapping_that_cannot_change_is_not_patched():
+    model = MappingProxyType({"w": np.zeros(4)})
+    with (
+        pytest.raises(TypeError, match=r"Got mappingproxy, which cannot change; use"),
+        patched(model, WeightSignature({"w": np.ones(4)})),
+    ):
+        pass

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from statlearn.neural._batches import Batches
 from statlearn.neural._loop import TrainingLoop
-from statlearn.neural._seeding import seed_at
+from statlearn.neural._training._batches import Batches
+from statlearn.neural._training._seeding import seed_at
 
 
 def rows(n=40, dtype=torch.float32, seed=0):
