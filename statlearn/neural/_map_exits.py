@@ -37,6 +37,7 @@ def fold(
     *,
     kind: type[WeightMap] = WeightMap,
     reversible: bool = False,
+    caller: str = "fold",
 ) -> list[str]:
     """Turn maps into plain parameters that hold what the maps computed, in place.
 
@@ -50,6 +51,8 @@ def fold(
         Whether to keep the maps and what they started from beside the layers, for
         :func:`unfold`. Costs one more tensor for each map, and is not in the state
         dict.
+    caller : str, default="fold"
+        Who asks, for messages.
 
     Returns
     -------
@@ -73,6 +76,10 @@ def fold(
     Parameters keep their identity, so an optimizer that holds them stays valid. They
     are trained again if they were before the map came.
 
+    Folding is of weights. Quantisers of what goes into a layer, and of a product that
+    an attention computes with, stay where they are; see
+    :func:`statlearn.neural.quantization.fold_quantized`.
+
     Examples
     --------
     >>> from torch import nn
@@ -83,7 +90,7 @@ def fold(
     >>> fold(model), weight_maps(model)
     (['0.weight'], {})
     """
-    mapped = _mapped(model, kind, "fold")
+    mapped = _mapped(model, kind, caller)
     for tensor in mapped:
         layer, name = tensor.layer, tensor.tensor_name
         chain = layer.parametrizations[name]
@@ -102,7 +109,9 @@ def fold(
     return [tensor.name for tensor in mapped]
 
 
-def unfold(model: nn.Module, *, kind: type[WeightMap] = WeightMap) -> list[str]:
+def unfold(
+    model: nn.Module, *, kind: type[WeightMap] = WeightMap, caller: str = "unfold"
+) -> list[str]:
     """Bring back maps that were folded with ``reversible=True``, in place.
 
     The stored tensor gets the bits that it had, whatever happened to the folded one.
@@ -113,6 +122,8 @@ def unfold(model: nn.Module, *, kind: type[WeightMap] = WeightMap) -> list[str]:
         Whose maps come back.
     kind : type, default=WeightMap
         Class of the maps.
+    caller : str, default="unfold"
+        Who asks, for messages.
 
     Returns
     -------
@@ -146,13 +157,13 @@ def unfold(model: nn.Module, *, kind: type[WeightMap] = WeightMap) -> list[str]:
     kept = [(t, f) for t, f in kept if all(isinstance(m, kind) for m in f.maps)]
     if not kept:
         raise ValueError(
-            f"unfold must find a {kind.__name__} that was folded. Got a module without "
-            f"one; fold with reversible=True."
+            f"{caller} must find a {kind.__name__} that was folded. Got a module "
+            f"without one; fold with reversible=True."
         )
     for tensor, _ in kept:
         if is_parametrized(tensor.layer, tensor.tensor_name):
             raise ValueError(
-                f"unfold must find plain tensors. Got a map on {tensor.name!r} that "
+                f"{caller} must find plain tensors. Got a map on {tensor.name!r} that "
                 f"came after the fold; fold or strip it first."
             )
     for tensor, folded in kept:
@@ -216,6 +227,12 @@ def strip(
     --------
     fold : Keeps what the maps computed.
 
+    Notes
+    -----
+    What came with a map goes with it, such as the quantiser of the inputs of a layer.
+    Of all else only `requires_grad` is given back: the running statistics of a
+    ``BatchNorm`` are those after training, and so is what was trained beside the maps.
+
     Examples
     --------
     >>> import torch
@@ -235,18 +252,21 @@ def strip(
         )
     mapped = _mapped(model, kind, "strip")
     for tensor in mapped:
-        base = tensor.layer.parametrizations[tensor.tensor_name][0]._base
+        maps = list(tensor.layer.parametrizations[tensor.tensor_name])
+        base = maps[0]._base
         plain = remove_maps(tensor)
         if to == "base" and base is not None:
             with torch.no_grad():
                 plain.copy_(base)
+        for weight_map in maps:
+            weight_map.stripped(model, tensor.layer)
     _thaw_rest(model)
     return [tensor.name for tensor in mapped]
 
 
 def _thaw_rest(model: nn.Module, *, reversible: bool = False) -> None:
     """Let the rest be trained again, if no map is left."""
-    if any(isinstance(m, WeightMap) for m in model.modules()):
+    if next(chains(model), None) is not None:
         return
     frozen = vars(model).pop(FROZEN, set())
     _set_trained(model, frozen, trained=True)
@@ -265,7 +285,7 @@ def _freeze_again(model: nn.Module) -> None:
 def _set_trained(model: nn.Module, names: set[str], *, trained: bool) -> None:
     for name, parameter in model.named_parameters():
         if name in names:
-            parameter.requires_grad_(trained)
+            parameter.requires_grad = trained
 
 
 def _mapped(model: nn.Module, kind: type[WeightMap], caller: str) -> list[Selected]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
 Predicate = Callable[[str, Tensor], bool]
@@ -107,7 +108,7 @@ def select(
     TypeError
         If a selector is none of these kinds, or names a layer of another kind.
     ValueError
-        If a name or glob fits nothing, or if nothing is left.
+        If a name or glob fits nothing, nothing is left, or a layer is lazy still.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(
@@ -134,6 +135,11 @@ def select(
             f"{caller} must have something to work on. Got include={include!r} and "
             f"exclude={exclude!r}, which leave none of the {len(known)} tensors "
             f"{parameter or ''!r} of a {kinds}; widen 'include' or shorten 'exclude'."
+        )
+    if lazy := [tensor.name for tensor in chosen if is_lazy(tensor.parameter)]:
+        raise ValueError(
+            f"{caller} needs tensors that have a shape. Got {', '.join(lazy)} of lazy "
+            f"layers; run the model on one batch first."
         )
     return chosen
 
@@ -244,8 +250,11 @@ def _paths(tensors: Iterable[Selected]) -> list[str]:
 def _nothing_fits(
     name: str, argument: str, candidates: Iterable[str], caller: str
 ) -> str:
-    close = get_close_matches(name, list(candidates), n=3, cutoff=0.4)
+    candidates = list(candidates)
+    close = get_close_matches(name, candidates, n=3, cutoff=0.4)
     hint = f"closest are {', '.join(map(repr, close))}" if close else "see its names"
+    if any(candidate.endswith(f".{name}") for candidate in candidates):
+        hint = f"pass {f'*.{name}'!r} for all that end so"
     return (
         f"The '{argument}' of {caller} must fit names of the module. Got {name!r}, "
         f"which fits none; {hint}."

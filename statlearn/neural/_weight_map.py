@@ -12,6 +12,7 @@ the parameter had before the map came; *theta* are the map's own parameters.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from inspect import signature
 from typing import Any, ClassVar
 
 import torch
@@ -111,6 +112,17 @@ class WeightMap(nn.Module):
             f"not; add the method."
         )
 
+    def stripped(self, model: nn.Module, layer: nn.Module) -> None:
+        """Take away what came with the map, after :func:`strip` took the map off.
+
+        Parameters
+        ----------
+        model : Module
+            The model that is stripped.
+        layer : Module
+            Its layer that the map was on.
+        """
+
 
 def attach(
     model: nn.Module,
@@ -138,6 +150,7 @@ def attach(
         Kinds of layers whose ``weight`` gets a map.
     freeze_rest : bool, default=False
         Whether all other parameters of `model` stop being trained until the maps go.
+        Buffers go on to move: those of a ``BatchNorm`` rest in ``eval()`` only.
     caller : str, default="attach"
         Who asks, for messages.
 
@@ -149,11 +162,12 @@ def attach(
     Raises
     ------
     TypeError
-        If `make` does not return a map, or a named layer is of another kind.
+        If `make` is not called so or returns no map, or a named layer is of another
+        kind.
     ValueError
-        If nothing is selected, a tensor is shared by two layers, is not a floating
-        point one, or has a map of the same class already, or if the module is inside a
-        ``DistributedDataParallel``.
+        If nothing is selected, a layer is lazy still, a tensor is shared by two layers,
+        is not a floating point one, or has a map of the same class already, or if the
+        module is inside a ``DistributedDataParallel``.
 
     See Also
     --------
@@ -176,6 +190,7 @@ def attach(
     >>> attach(model, lambda name, w: BlockAffine(*w.shape, r=2), exclude="1")
     ['0.weight']
     """
+    _check_make(make, caller)
     chosen = select(model, include, exclude, layers=layers, caller=caller)
     if any(isinstance(part, DistributedDataParallel) for part in model.modules()):
         raise ValueError(
@@ -301,7 +316,7 @@ def _freeze_rest(model: nn.Module) -> None:
     for tensor in named_tensors(model):
         if tensor.name not in mapped and tensor.parameter.requires_grad:
             frozen.add(tensor.name)
-            tensor.parameter.requires_grad_(False)
+            tensor.parameter.requires_grad = False  # the method refuses lazy ones
 
 
 def _shared(model: nn.Module) -> dict[int, list[str]]:
@@ -339,12 +354,29 @@ def _check_target(
             )
 
 
+def _check_make(make: Any, caller: str) -> None:
+    try:
+        signature(make).bind("", None)
+    except ValueError:  # built in, without a signature
+        return
+    except TypeError as error:
+        raise TypeError(
+            f"The 'make' of {caller} must be callable as make(name, weight). Got "
+            f"{make!r} ({error}); pass for example lambda name, weight: MyMap()."
+        ) from error
+
+
 def _check_map(made: Any, tensor: Selected, caller: str) -> None:
     if not isinstance(made, WeightMap):
         raise TypeError(
             f"What 'make' of {caller} returns must be a WeightMap. Got "
             f"{type(made).__name__} for {tensor.name!r}; derive the class from "
             f"WeightMap."
+        )
+    if "_base" not in made._buffers:
+        raise TypeError(
+            f"A map must call the __init__ of WeightMap. Got {type(made).__name__} for "
+            f"{tensor.name!r}, which does not; write super().__init__()."
         )
     if not is_parametrized(tensor.layer, tensor.tensor_name):
         return

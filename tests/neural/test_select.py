@@ -88,13 +88,15 @@ def test_excluding_a_layer_that_is_not_worked_on_is_allowed(model):
     ("include", "error", "message"),
     [
         ("haed", ValueError, "closest are 'head'"),
+        ("value", ValueError, "which fits none; pass '*.value' for all that end so"),
+        (["value", "head"], ValueError, "pass '*.value' for all that end so"),
         ("blocks.*.values", ValueError, "Got 'blocks.*.values', which fits none"),
         ("embed", TypeError, "must name layers of a kind that it works on"),
         (3, TypeError, "must be a name, a glob, a compiled pattern, a predicate"),
         (re.compile("nothing"), ValueError, "leave none of the 5 tensors 'weight'"),
         (lambda name, p: False, ValueError, "the test must have something to work on"),
     ],
-    ids=["typo", "glob", "kind", "type", "pattern", "predicate"],
+    ids=["typo", "end", "ends", "glob", "kind", "type", "pattern", "predicate"],
 )
 def test_selector_that_fits_nothing_is_refused(model, include, error, message):
     with pytest.raises(error, match=re.escape(message)):

@@ -388,3 +388,17 @@ def test_maps_come_before_the_wrapper_that_exchanges_gradients(model):
     again(torch.ones(2, 3)).sum().backward()
     assert all(p.grad is not None for p in map_parameters(again))
     assert fold(again) == ["module.0.weight"]
+
+
+def test_map_whose_start_is_another_class_is_refused_before_it_is_attached(model):
+    Bare = type("Bare", (WeightMap,), {"__init__": nn.Module.__init__})
+    before = bits(model)
+    with pytest.raises(TypeError, match=r"Got Bare for '0.weight', .*super\(\)"):
+        attach(model, lambda name, weight: Bare())
+    assert same(bits(model), before)
+
+
+@pytest.mark.parametrize("make", [WeightMap, Gain, None], ids=["base", "class", "none"])
+def test_maker_that_takes_no_name_and_weight_is_refused(model, make):
+    with pytest.raises(TypeError, match=r"must be callable as make\(name, weight\)"):
+        attach(model, make)

@@ -34,8 +34,8 @@ from statlearn.neural.models import TinyViT  # noqa: E402
 from statlearn.neural.quantization import (  # noqa: E402
     ConfidenceGuidedAnnealing,
     OscillationTracker,
-    QKReparamAttention,
     quantize_model,
+    reparametrize_attention,
 )
 from statlearn.neural.quantization._boundaries import near_boundary  # noqa: E402
 from statlearn.neural.quantization._grid import WeightQuantizer  # noqa: E402
@@ -54,20 +54,6 @@ ENDS = ["patches", "head"]
 def report(text):
     """Show a figure of a test that passes too, under ``pytest -s``."""
     print(text)  # noqa: T201
-
-
-class Attending(torch.nn.Module):
-    """Self-attention of one argument and one result, as the model calls it."""
-
-    def __init__(self, attention, bits):
-        super().__init__()
-        layers = attention.q, attention.k, attention.v, attention.proj
-        self.inner = QKReparamAttention.from_projections(
-            *layers, attention.n_heads, bits
-        )
-
-    def forward(self, x):
-        return self.inner(x, need_weights=False)[0]
 
 
 class Phase(NamedTuple):
@@ -130,8 +116,7 @@ def quantized(method, seed):
     """Model and optimizer after the training proper at two bits."""
     model = copy.deepcopy(float_model(seed)[0])
     if method == "qkr":
-        for block in model.blocks:
-            block.attention = Attending(block.attention, 2)
+        reparametrize_attention(model, 2)
     quantize_model(
         model, 2, method="lsq" if method == "lsq" else "statsq", exclude=ENDS
     )

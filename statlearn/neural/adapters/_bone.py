@@ -75,6 +75,11 @@ def apply_bone(
     and r of 4 to 8. To take the adapters off without a trace, use
     :func:`statlearn.neural.strip`.
 
+    Of an ``nn.MultiheadAttention`` only the output layer is a linear one; its packed
+    input weights get no adapter and are frozen with the rest. Running statistics of a
+    ``BatchNorm`` are buffers and go on to move in training mode: put these layers in
+    ``eval()`` where the base is to stay.
+
     References
     ----------
     Kang. Bone: Block-Affine Adaptation of Large Language Models. arXiv 2409.15371,
@@ -133,7 +138,7 @@ def merge_bone(module: nn.Module) -> list[str]:
     >>> merge_bone(model), type(model[0]).__name__
     (['0.weight'], 'Linear')
     """
-    return fold(module, kind=BlockAffine, reversible=True)
+    return fold(module, kind=BlockAffine, reversible=True, caller="merge_bone")
 
 
 def unmerge_bone(module: nn.Module) -> list[str]:
@@ -171,7 +176,7 @@ def unmerge_bone(module: nn.Module) -> list[str]:
     >>> apply_bone(model, r=2) == merge_bone(model) == unmerge_bone(model)
     True
     """
-    return unfold(module, kind=BlockAffine)
+    return unfold(module, kind=BlockAffine, caller="unmerge_bone")
 
 
 def bone_parameters(module: nn.Module) -> Iterator[nn.Parameter]:

@@ -27,7 +27,15 @@ from statlearn.neural.adapters._peft_files import (
     PREFIX,
     WEIGHTS,
     by_tensor,
+    layer_of,
     read_config,
+    target_modules,
+)
+from statlearn.neural.adapters._trained_beside import (
+    has_biases,
+    read_beside,
+    trained_beside,
+    write_beside,
 )
 from statlearn.neural.adapters.block_affine import BlockAffine
 from statlearn.neural.adapters.low_rank import LowRank
@@ -43,7 +51,7 @@ def save_peft_adapter(
     *,
     base_model: str | None = None,
 ) -> None:
-    """Write the adapters of a model as files that peft reads.
+    """Write the adapters of a model, and what is trained beside, as files of peft.
 
     Parameters
     ----------
@@ -60,8 +68,9 @@ def save_peft_adapter(
     FileNotFoundError
         If the folder around `folder` does not exist.
     ValueError
-        If there are no adapters, they differ, or peft has no such variant ("row",
-        "free", "ab"). Nothing is written then.
+        If there are no adapters, they differ, peft has no such variant ("row", "free",
+        "ab"), or no place for something that is trained beside them. Nothing is written
+        then.
 
     See Also
     --------
@@ -75,6 +84,11 @@ def save_peft_adapter(
     LoRA from the start of PiSSA is written with rank 2 r, as the difference of its
     product and that of its start, because peft would otherwise need the residual
     weights; it loads as a plain LoRA.
+
+    A module without adapters with a parameter that gets a gradient, such as a new head,
+    is written whole, with its buffers, as one of peft's ``modules_to_save``; biases of
+    layers with LoRA as those of ``bias="lora_only"``. Running statistics of a
+    ``BatchNorm`` that is frozen but not in ``eval()`` change too, and are not written.
 
     Examples
     --------
@@ -91,21 +105,25 @@ def save_peft_adapter(
     """
     maps = _adapters(module)
     config = _common_settings(maps)
+    layers = [layer_of(name) for name in maps]
+    is_lora = config["peft_type"] == "LORA"
+    saved, beside = trained_beside(module, layers, with_bias=is_lora)
     tensors = {
         f"{PREFIX}{name.removesuffix('weight')}{part}": value
         for name, m in maps.items()
         for part, value in _parts(m).items()
     }
+    tensors |= beside
     target = Path(folder)
     target.mkdir(exist_ok=True)
     save_weights(target / WEIGHTS, tensors)
     config = {
         **config,
         "base_model_name_or_path": base_model,
-        "bias": "none",
+        "bias": "lora_only" if has_biases(beside) else "none",
         "inference_mode": True,
-        "modules_to_save": None,
-        "target_modules": [name.removesuffix(".weight") for name in maps],
+        "modules_to_save": saved or None,
+        "target_modules": target_modules(module, layers),
         "task_type": None,
     }
     text = json.dumps(config, indent=2, sort_keys=True)
@@ -127,7 +145,7 @@ def load_peft_adapter(
     folder : str or path
         With ``adapter_config.json`` and ``adapter_model.safetensors``.
     freeze_rest : bool, default=True
-        Whether all other parameters stop being trained.
+        Whether all other parameters stop being trained, but those that the files hold.
 
     Returns
     -------
@@ -142,8 +160,8 @@ def load_peft_adapter(
         If an adapted layer is not linear.
     ValueError
         If the files are not of MiSS, Bone or LoRA, hold more or less than the adapters
-        of the layers that their settings name, numbers that are not finite, or do not
-        fit the model; the model is as it was then.
+        and modules that their settings name, numbers that are not finite, or do not fit
+        the model; the model is as it was then.
 
     See Also
     --------
@@ -153,8 +171,11 @@ def load_peft_adapter(
     Notes
     -----
     Reads MiSS, Bone (peft 0.14 to 0.18, which later versions no longer read), and LoRA
-    with its plain starts and "pissa", with rsLoRA's scale too. Nothing in the files is
-    run, and dropout, which only training sees, is left out.
+    with its plain starts and "pissa", with rsLoRA's scale too. Modules of
+    ``modules_to_save`` and biases of ``bias="lora_only"`` take the place of those of
+    the model and are trained; :func:`statlearn.neural.strip` does not bring the old
+    ones back. Nothing in the files is run, and dropout, which only training sees, is
+    left out.
 
     Examples
     --------
@@ -172,18 +193,21 @@ def load_peft_adapter(
     """
     source = Path(folder)
     config = read_config(source / CONFIG)
-    layers = by_tensor(open_weights(source / WEIGHTS), config, module)
+    layers, others = by_tensor(open_weights(source / WEIGHTS), config, module)
+    beside = read_beside(others, config, module, [layer_of(name) for name in layers])
 
     def make(name: str, weight: Tensor) -> WeightMap:
         return _filled(name, weight, layers[name], config)
 
-    return attach(
+    names = attach(
         module,
         make,
         include=list(layers),
         freeze_rest=freeze_rest,
         caller="load_peft_adapter",
     )
+    write_beside(module, beside)
+    return names
 
 
 def _adapters(module: nn.Module) -> dict[str, BlockAffine | LowRank]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,26 +70,27 @@ def _part_names(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def by_tensor(
     state: Mapping[str, NDArray[Any]], config: Mapping[str, Any], module: nn.Module
-) -> dict[str, dict[str, NDArray[Any]]]:
+) -> tuple[dict[str, dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]:
     """Return the arrays of each tensor by our name of it, and peft's of them.
 
-    Refused if something is missing, too much, or not finite.
+    And by their key those that belong to no adapter. Refused if something is missing or
+    not finite.
     """
     parts = _part_names(config)
     layers: dict[str, dict[str, NDArray[Any]]] = {}
-    unknown = []
+    others = {}
     for key in state:
         part = next((p for p in parts if key.endswith(f".{p}")), None)
         if part is None or not key.startswith(PREFIX):
-            unknown.append(key)
+            others[key] = state[key]
             continue
         name = key[len(PREFIX) : -len(part)] + "weight"
         layers.setdefault(name, {})[part] = state[key]
-    if unknown or not layers:
+    if not layers:
         raise ValueError(
             f"The file {WEIGHTS} must hold {' and '.join(parts)} of layers under "
-            f"{PREFIX!r}, and nothing else. Got {sorted(unknown)[:5] or 'no array'}; "
-            f"load other arrays by themselves, without modules_to_save and bias."
+            f"{PREFIX!r}. Got {sorted(others)[:5] or 'no array'}; save the adapter "
+            f"again."
         )
     wanted = dict.fromkeys([*layers, *_targets(config, module)])
     missing = [
@@ -116,7 +117,25 @@ def by_tensor(
             f"The file {WEIGHTS} must hold finite numbers. Got NaN or infinity in "
             f"{broken[:5]}, {len(broken)} in all; save the adapter of an earlier step."
         )
-    return layers
+    return layers, others
+
+
+def target_modules(module: nn.Module, layers: Collection[str]) -> list[str] | str:
+    """Return what makes peft adapt just these layers: their names, or an expression.
+
+    peft takes a name in a list for the end of names.
+    """
+    names = [
+        name for name, _ in module.named_modules() if ".parametrizations" not in name
+    ]
+    if all(name in layers for name in names if name and _fits(layers, name, "")):
+        return list(layers)
+    return "|".join(map(re.escape, layers))
+
+
+def layer_of(tensor: str) -> str:
+    """Return the name of the layer that owns a weight."""
+    return tensor.removesuffix("weight").removesuffix(".")
 
 
 def _peft_name(name: str, part: str) -> str:

@@ -277,6 +277,11 @@ def apply_lora(
     statlearn.neural.fold, statlearn.neural.strip : Merge it, take it off.
     peft.LoraConfig : The same for models of the hub.
 
+    Notes
+    -----
+    What is said at :func:`apply_bone` of packed attention weights and of ``BatchNorm``
+    holds here too.
+
     References
     ----------
     Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang and Chen. LoRA: Low-Rank Adaptation of
@@ -343,7 +348,8 @@ def apply_pissa(
     Notes
     -----
     Takes a full singular value decomposition of each weight, min(o, i) o i operations,
-    once.
+    once. What is said at :func:`apply_bone` of packed attention weights and of
+    ``BatchNorm`` holds here too.
 
     References
     ----------

@@ -80,6 +80,15 @@ class ProjectedOptimizer(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._take_step()
+        return loss
+
+    # Which rows are projected depends on numbers, and the kernels are fused already: a
+    # compiler would only cut the step into pieces, and its kernels mix up the shapes.
+    # As torch.compiler.disable, which would import the compiler here and now.
+    @torch._disable_dynamo
+    def _take_step(self) -> None:
+        """Update the parameters by the gradients that they have."""
         pairs = [
             [(param, param.grad) for param in group["params"] if param.grad is not None]
             for group in self.param_groups
@@ -89,7 +98,6 @@ class ProjectedOptimizer(Optimizer):
         for group, with_grad in zip(self.param_groups, pairs, strict=True):
             for batch in self._batches(group, with_grad):
                 self._step_batch(group, batch)
-        return loss
 
     def _batches(
         self, group: dict[str, Any], pairs: list[tuple[Tensor, Tensor]]
@@ -182,11 +190,19 @@ class ProjectedOptimizer(Optimizer):
     def _check_options(self, options: dict[str, Any]) -> None:
         """Raise unless the options of a group are as they must be."""
         caller = type(self).__name__
-        for name in ("lr", "weight_decay", "eps", "delta"):
-            require_at_least_zero(options[name], name, caller)
+        for name in ("lr", "weight_decay", "eps"):
+            require_finite(
+                require_at_least_zero(options[name], name, caller), name, caller
+            )
+        require_at_least_zero(options["delta"], "delta", caller)
         closed_share(
             options["wd_ratio"], "wd_ratio", caller, "1 for the full decay, 0 for none"
         )
+        if not isinstance(options["foreach"], bool | None):
+            raise ValueError(
+                f"The 'foreach' of {caller} must be None, True or False. Got "
+                f"{options['foreach']!r}; pass None for the fastest."
+            )
 
     def _check_gradient(self, grad: Tensor) -> None:
         """Raise for a gradient that is no plain real tensor."""
@@ -214,6 +230,15 @@ def _room(group: dict[str, Any], param: Tensor) -> float:
     if group["foreach"] is False:
         return 0
     return BLOCK_SIZE if param.device.type == "cpu" else math.inf
+
+
+def require_finite(number: float, name: str, caller: str) -> None:
+    """Raise for an infinite number, or none."""
+    if not math.isfinite(number):
+        raise ValueError(
+            f"The '{name}' of {caller} must be finite. Got {number:g}; pass for "
+            f"example 1e-3."
+        )
 
 
 def require_below_one(value: object, name: str, caller: str) -> None:

@@ -45,6 +45,8 @@ def is_scale_invariant(
 
     Raises
     ------
+    TypeError
+        If an argument is no tensor.
     ValueError
         If shapes differ, or `delta` or `eps` is negative.
 
@@ -123,6 +125,8 @@ def project_update(
 
     Raises
     ------
+    TypeError
+        If an argument is no tensor.
     ValueError
         If shapes differ, or `delta` or `eps` is negative.
 
@@ -308,6 +312,12 @@ def _check(
     """Raise unless shapes agree and the tolerances are no negative numbers."""
     for name, value in (("delta", delta), ("eps", eps)):
         require_at_least_zero(value, name, caller)
+    for name, tensor in {"param": param, **others}.items():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"The '{name}' of {caller} must be a tensor. Got "
+                f"{type(tensor).__name__}; pass torch.as_tensor({name})."
+            )
     for name, other in others.items():
         if other.shape != param.shape:
             raise ValueError(

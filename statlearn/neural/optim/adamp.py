@@ -38,6 +38,7 @@ class AdamP(ProjectedOptimizer):
         Added to the root of the mean square, and to lengths that are divided by.
     weight_decay : float, default=0.0
         Decoupled decay: each step takes the share ``lr * weight_decay`` of a weight.
+        Mind that ``torch.optim.AdamW`` has 0.01 by default.
     delta : float, default=0.1
         Tolerance of the test, see `is_scale_invariant`. With 0 nothing is projected.
     wd_ratio : float, default=0.1
@@ -97,6 +98,9 @@ class AdamP(ProjectedOptimizer):
     are read once more for the test: rows go through the kernel in blocks that stay in
     the cache, and one set of row sums serves both views. So its price is 9/7 of a
     fused Adam and 1/2 of the loop while memory is the limit.
+
+    ``torch.compile`` leaves the step as it is, which depends on the outcome of the
+    test; compile the model.
 
     Bring a schedule: lengths that grow make steps smaller by and by, and at a constant
     high learning rate it is this that is missing.

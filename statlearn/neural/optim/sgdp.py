@@ -13,6 +13,7 @@ from statlearn.neural.optim._projected import (
     ProjectedOptimizer,
     choose_kernel,
     require_below_one,
+    require_finite,
 )
 from statlearn.neural.optim._projection import remove_rows
 from statlearn.utils._arrays import real_number
@@ -104,6 +105,9 @@ class SGDP(ProjectedOptimizer):
     A step takes :math:`O(N)` for N entries: 7 passes of N entries through memory, where
     a fused SGD needs 5.
 
+    ``torch.compile`` leaves the step as it is, which depends on the outcome of the
+    test; compile the model.
+
     Bring a schedule: lengths that grow make steps smaller by and by, and at a constant
     high learning rate it is this that is missing.
 
@@ -165,7 +169,9 @@ class SGDP(ProjectedOptimizer):
     def _check_options(self, options: dict[str, Any]) -> None:
         super()._check_options(options)
         require_below_one(options["momentum"], "momentum", "SGDP")
-        real_number(options["dampening"], "dampening", "SGDP")
+        require_finite(
+            real_number(options["dampening"], "dampening", "SGDP"), "dampening", "SGDP"
+        )
 
     def _start(
         self, group: dict[str, Any], param: Tensor, state: dict[str, Any]

@@ -2,7 +2,7 @@
 
 :func:`quantize_model` puts quantisers on the layers of a module that exists;
 :class:`ConfidenceGuidedAnnealing` ends its training; :func:`export_codes` gives whole
-codes.
+codes, and :func:`fold_quantized` plain weights.
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ from statlearn.neural.quantization._export import (
     save_codes,
 )
 from statlearn.neural.quantization._grid import CodedWeight
+from statlearn.neural.quantization._leaving import (
+    fold_quantized,
+    remove_activation_quantizers,
+)
 from statlearn.neural.quantization._lsq import LSQQuantizer
 from statlearn.neural.quantization._model import quantize_model
+from statlearn.neural.quantization._reparametrize import reparametrize_attention
 from statlearn.neural.quantization._statsq import (
     StatsQuantizer,
     stats_codes,
@@ -42,8 +47,11 @@ __all__ = [
     "dampening_loss",
     "dequantize",
     "export_codes",
+    "fold_quantized",
     "load_codes",
     "quantize_model",
+    "remove_activation_quantizers",
+    "reparametrize_attention",
     "save_codes",
     "stats_codes",
     "stats_quantize",

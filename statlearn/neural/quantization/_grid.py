@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from statlearn.neural._precision import widened
 from statlearn.neural._weight_map import WeightMap
+from statlearn.neural.quantization._inputs import release_inputs, token_quantizing
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,21 @@ class WeightQuantizer(WeightMap):
         kind = torch.uint8 if self.grid.high > 127 else torch.int8
         codes = self.grid.round_(self.positions(weight)).to(kind)
         return CodedWeight(codes, self.step(weight), self.grid.offset)
+
+    def stripped(self, model: nn.Module, layer: nn.Module) -> None:
+        """Take the quantisers of activations away that came with this one.
+
+        Parameters
+        ----------
+        model : Module
+            The model that is stripped.
+        layer : Module
+            Its layer that the map was on.
+        """
+        release_inputs(layer)
+        for _, attention in token_quantizing(model):
+            if attention.value is layer:
+                attention.remove_activation_quantizers()
 
     def extra_repr(self) -> str:
         """Return what tells two quantisers apart.

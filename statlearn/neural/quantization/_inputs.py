@@ -1,23 +1,41 @@
-"""Quantise what goes into the layers of a module, and record it before."""
+"""Quantise what goes into the layers of a module, record it before, undo it after."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from statlearn.neural.quantization.activation_quantizer import ActivationQuantizer
-
 # Under this name the quantiser of its inputs is a part of a layer.
 INPUT_QUANTIZER = "input_quantizer"
 
 
-def quantize_inputs(layer: nn.Module, quantizer: ActivationQuantizer) -> None:
+def quantize_inputs(layer: nn.Module, quantizer: nn.Module) -> None:
     """Let a layer quantise what goes into it, in place."""
     layer.add_module(INPUT_QUANTIZER, quantizer)
     layer.register_forward_pre_hook(_quantize_first)
+
+
+def release_inputs(layer: nn.Module) -> bool:
+    """Undo :func:`quantize_inputs` and say whether there was something to undo."""
+    if not hasattr(layer, INPUT_QUANTIZER):
+        return False
+    hooks = layer._forward_pre_hooks
+    # By the function: a copied layer has hooks whose handles nobody holds.
+    for key in [key for key, hook in hooks.items() if hook is _quantize_first]:
+        del hooks[key]
+    delattr(layer, INPUT_QUANTIZER)
+    return True
+
+
+def token_quantizing(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Yield the attentions of a model that quantise their tokens, by name."""
+    for name, module in model.named_modules():
+        if getattr(module, "token_quantizer", None) is not None:
+            yield name, module
 
 
 def _quantize_first(layer: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -42,6 +42,7 @@ def quantize_model(
     ste: StraightThrough = "identity",
     act_bits: int | None = None,
     sample: Any = None,
+    act_axis: int | None = -2,
 ) -> list[str]:
     """Train a module through weights of few bits, in place.
 
@@ -70,9 +71,12 @@ def quantize_model(
         Bits of what goes into these layers, from 1 to 8; None leaves it as it is.
     sample : Tensor or tuple of Tensor, default=None
         Inputs of the module that give start values to the quantisers of activations;
-        needed with `act_bits`. A linear layer with inputs of three or more axes gets
-        one scale for each token. A :class:`QKReparamAttention` with its values among
+        needed with `act_bits`. A :class:`QKReparamAttention` with its values among
         these layers has its tokens quantised too.
+    act_axis : {-2, None}, default=-2
+        -2 gives a linear layer, or an attention, with inputs of three or more axes one
+        scale for each token, of which there must always be as many. None gives one
+        scale, so that sequences may be of any length.
 
     Returns
     -------
@@ -84,16 +88,17 @@ def quantize_model(
     TypeError
         If `model` is no module, or a named layer is of another kind.
     ValueError
-        If `bits` or `act_bits` is not one of 1 to 8, `method` is unknown, a name fits
-        nothing, nothing is left, a weight is quantised already, or `sample` is missing
-        or does not reach a layer. The module is then as it was.
+        If `bits` or `act_bits` is not one of 1 to 8, `method` or `act_axis` is unknown,
+        a name fits nothing, nothing is left, a weight is quantised already, or `sample`
+        is missing or does not reach a layer. The module is then as it was.
 
     See Also
     --------
+    reparametrize_attention : Quantises products of query and key weights.
     export_codes : Whole codes after training.
-    statlearn.neural.fold : Keeps the quantised weights as plain ones.
-    statlearn.neural.strip : Takes the quantisers of weights off again.
-    QKReparamAttention : Quantises products of query and key weights.
+    fold_quantized : Keeps the quantised weights and products as plain ones.
+    statlearn.neural.strip : Goes back to before, for weights and activations.
+    remove_activation_quantizers : Keeps the quantisers of weights only.
     torch.ao.quantization.prepare_qat : Fake quantisation by observed ranges.
 
     Notes
@@ -101,6 +106,10 @@ def quantize_model(
     The published recipe keeps the first and the last layer at 8 bits: call the function
     twice, as in the example. A quantiser of activations is the part ``input_quantizer``
     of its layer, in front of which nothing changes.
+
+    The packed input weights of an ``nn.MultiheadAttention`` belong to no linear layer
+    and are not quantised, its output layer is; :func:`reparametrize_attention` first
+    leaves nothing out.
 
     References
     ----------
@@ -129,7 +138,7 @@ def quantize_model(
     activations: list[Callable[[], None]] = []
     if act_bits is not None:
         check_bits(act_bits, caller)
-        activations = _activations(model, layers, act_bits, sample)
+        activations = _activations(model, layers, act_bits, sample, act_axis)
     attach(model, make, include=names, layers=LAYERS, caller=caller)
     for quantize in activations:
         quantize()
@@ -163,9 +172,14 @@ def _between(model: nn.Module, chosen: list[Any]) -> list[Any]:
 
 
 def _activations(
-    model: nn.Module, layers: dict[str, Any], bits: int, sample: Any
+    model: nn.Module, layers: dict[str, Any], bits: int, sample: Any, axis: Any
 ) -> list[Callable[[], None]]:
     """Return what quantises the inputs of layers; the module stays as it is."""
+    if axis not in (-2, None):
+        raise ValueError(
+            f"The 'act_axis' of quantize_model must be -2 or None. Got {axis!r}; pass "
+            f"None for one scale and sequences of any length."
+        )
     if sample is None:
         raise ValueError(
             "quantize_model needs a 'sample' of inputs to start quantisers of "
@@ -182,7 +196,8 @@ def _activations(
     if twice:
         raise ValueError(
             "quantize_model quantises the inputs of a layer once. Got a quantiser on "
-            f"the inputs of {twice} already; leave out 'act_bits', or these layers."
+            f"the inputs of {twice} already; leave out 'act_bits', or these layers, or "
+            "call remove_activation_quantizers first."
         )
     seen = record_inputs(model, {**layers, **attentions}, sample)
     calls: list[Callable[[], None]] = []
@@ -191,12 +206,14 @@ def _activations(
         quantizer = ActivationQuantizer(
             bits,
             inputs,
-            axis=-2 if is_linear and inputs.ndim > 2 else None,
+            axis=axis if is_linear and inputs.ndim > 2 else None,
             feature_axis=-1 if is_linear else 1,
         )
         calls.append(partial(quantize_inputs, layer, quantizer))
     for name, attention in attentions.items():
         # What it refuses, it is to refuse before the module changes.
-        copy.deepcopy(attention).quantize_activations(bits, seen[name])
-        calls.append(partial(attention.quantize_activations, bits, seen[name]))
+        copy.deepcopy(attention).quantize_activations(bits, seen[name], axis=axis)
+        calls.append(
+            partial(attention.quantize_activations, bits, seen[name], axis=axis)
+        )
     return calls

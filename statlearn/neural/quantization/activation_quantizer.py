@@ -112,7 +112,8 @@ class ActivationQuantizer(nn.Module):
             raise ValueError(
                 "ActivationQuantizer has one scale for each token of its sample. Got "
                 f"{x.shape[self.axis]} tokens for {self.scale.shape[self.axis]} scales;"
-                " pad the input, or use one scale with axis=None."
+                " pad the input, or use one scale: axis=None, or act_axis=None of "
+                "quantize_model."
             )
         shifted = x + self.shift_before.to(x.dtype)
         grid = lsq_grid(self.bits, self.signed)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -77,9 +76,11 @@ class ConfidenceGuidedAnnealing:
     Found by one rounding, for any number of bits. A step costs three passes over the
     weights and a copy of them.
 
-    For a :class:`QKReparamAttention`, what is trained is not what is quantised. The
-    gradient reaches query and key weights by the undecided numbers of the product only,
-    and those columns of the two stay to the bit that no undecided number depends on.
+    For a :class:`QKReparamAttention`, what is trained is not what is quantised. Those
+    columns of query and key weights stay to the bit that no undecided number of the
+    product depends on. Within :meth:`follow` and :meth:`gate`, and in a closure, the
+    gradient reaches the other columns by the undecided numbers only; elsewhere the
+    backward pass knows nothing of the phase.
 
     Published code has no effect on the product, and skips freezing in mixed precision;
     here both are frozen.
@@ -126,11 +127,6 @@ class ConfidenceGuidedAnnealing:
         )
         # Tensors that are trained, where they are frozen, and their bits.
         self._kept: list[tuple[Tensor, Tensor, Tensor]] = []
-        self._gates = [
-            weight.quantizer.register_forward_hook(partial(_gate, boundary_range))
-            for weight in self._weights
-            if weight.attention is not None
-        ]
 
     @torch.no_grad()
     def mask_gradients(self) -> None:
@@ -149,12 +145,17 @@ class ConfidenceGuidedAnnealing:
             for weight in self._weights
             for parameter, frozen in _frozen(weight, self.boundary_range)
         ]
-        for parameter, frozen, _ in self._kept:
-            if parameter.grad is not None:
-                parameter.grad.masked_fill_(frozen, 0.0)
+        self._cut()
         n_frozen = sum(int(frozen.count_nonzero()) for _, frozen, _ in self._kept)
         size = sum(frozen.numel() for _, frozen, _ in self._kept)
         self.frozen_fraction_ = n_frozen / size
+
+    @torch.no_grad()
+    def _cut(self) -> None:
+        """Set gradients to zero where the step freezes."""
+        for parameter, frozen, _ in self._kept:
+            if parameter.grad is not None:
+                parameter.grad.masked_fill_(frozen, 0.0)
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -188,7 +189,8 @@ class ConfidenceGuidedAnnealing:
         optimizer : torch.optim.Optimizer
             Of the weights of the module.
         closure : callable, default=None
-            Computes loss and gradients anew, for optimizers that want that.
+            Computes loss and gradients anew, for optimizers that want that; gradients
+            are masked after each call.
 
         Returns
         -------
@@ -215,18 +217,59 @@ class ConfidenceGuidedAnnealing:
         None
             Until the end of the phase.
         """
-        before = optimizer.register_step_pre_hook(lambda *_: self.mask_gradients())
+        before = optimizer.register_step_pre_hook(self._before_step)
         after = optimizer.register_step_post_hook(lambda *_: self.restore())
         try:
-            yield
+            with self.gate():
+                yield
         finally:
             before.remove()
             after.remove()
 
-    def close(self) -> None:
-        """Let the gradients of products of queries and keys pass as before."""
-        while self._gates:
-            self._gates.pop().remove()
+    @contextmanager
+    def gate(self) -> Iterator[None]:
+        """Cut the gradients of products of queries and keys within the context.
+
+        For loops around :meth:`mask_gradients` and :meth:`restore`, whose backward
+        passes belong inside; :meth:`follow` does it too.
+
+        Yields
+        ------
+        None
+            Until the end of the phase, after which the gradients are whole again.
+        """
+        gate = _Gate(self.boundary_range)
+        handles = [
+            weight.quantizer.register_forward_hook(gate)
+            for weight in self._weights
+            if weight.attention is not None
+        ]
+        try:
+            yield
+        finally:
+            gate.is_open = True  # for copies of the model, which keep the hook
+            for handle in handles:
+                handle.remove()
+
+    def _before_step(
+        self, _: Optimizer, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Mask gradients, also those that a closure of the step computes."""
+        self.mask_gradients()
+        optimizer, *others = args
+        if others and others[0] is not None:
+            others[0] = self._masking(others[0])
+        elif options.get("closure") is not None:
+            options = {**options, "closure": self._masking(options["closure"])}
+        return (optimizer, *others), options
+
+    def _masking(self, closure: Callable[[], Any]) -> Callable[[], Any]:
+        def masked() -> Any:
+            loss = closure()
+            self._cut()
+            return loss
+
+        return masked
 
 
 def _frozen(
@@ -246,13 +289,26 @@ def _frozen(
         yield parameter, frozen.flatten(0, 1)
 
 
-def _gate(
-    boundary_range: float, quantizer: WeightQuantizer, inputs: Any, output: Tensor
-) -> None:
-    """Let the gradient of a quantised product reach its undecided numbers only."""
-    if output.requires_grad:
-        free = near_boundary(inputs[0], quantizer, boundary_range)
-        output.register_hook(lambda gradient: torch.where(free, gradient, 0.0))
+class _Gate:
+    """Forward hook that lets a gradient reach the undecided numbers of a product only.
+
+    One for all copies of a model: a copy of a hook cannot be removed with the hook, so
+    it has to notice when the phase is over. What is read from a file is open.
+    """
+
+    def __init__(self, boundary_range: float, *, is_open: bool = False) -> None:
+        self.boundary_range, self.is_open = boundary_range, is_open
+
+    def __call__(self, quantizer: WeightQuantizer, inputs: Any, output: Tensor) -> None:
+        if output.requires_grad and not self.is_open:
+            free = near_boundary(inputs[0], quantizer, self.boundary_range)
+            output.register_hook(lambda gradient: torch.where(free, gradient, 0.0))
+
+    def __deepcopy__(self, memo: Any) -> _Gate:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "is_open": True}
 
 
 def _check_range(boundary_range: Any) -> None:

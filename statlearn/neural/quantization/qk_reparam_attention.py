@@ -7,7 +7,6 @@ products, quantise the rows of the stack, and compute the logits from that.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -23,11 +22,13 @@ from statlearn.neural.quantization._attention_inputs import (
     draw_start,
     masked,
 )
-from statlearn.neural.quantization._statsq import StatsQuantizer
-from statlearn.neural.quantization.activation_quantizer import ActivationQuantizer
+from statlearn.neural.quantization._qk_product import QKProduct
+from statlearn.utils._validation import positive_integer
+
+_NAME = "QKReparamAttention"
 
 
-class QKReparamAttention(nn.Module):
+class QKReparamAttention(QKProduct):
     r"""Attend with one quantised product of the query and the key weights per head.
 
     In place of :class:`torch.nn.MultiheadAttention`, whose calls it understands. The
@@ -48,6 +49,10 @@ class QKReparamAttention(nn.Module):
         Share of attention weights that are left out in training.
     batch_first : bool, default=True
         Whether inputs are (n_samples, n_tokens, C), or (n_tokens, n_samples, C).
+    causal : bool, default=False
+        Whether a token sees those before it and itself only, whatever mask is given.
+    output_only : bool, default=False
+        Whether calls return the output alone, for models that expect one tensor.
     generator : torch.Generator, default=None
         Source of the start weights; None for PyTorch's global one.
 
@@ -66,11 +71,14 @@ class QKReparamAttention(nn.Module):
 
     Raises
     ------
+    TypeError
+        If a size is no integer.
     ValueError
         If `num_heads` does not divide `embed_dim`, or `bits` is not one of 1 to 8.
 
     See Also
     --------
+    reparametrize_attention : Puts it in the place of the attention of a model.
     quantize_model : Quantises the other weights of a model.
     torch.nn.MultiheadAttention : The module with separate weights.
 
@@ -113,11 +121,6 @@ class QKReparamAttention(nn.Module):
     in_proj_bias = None
     _qkv_same_embed_dim = True
 
-    # Parameters, or None: the first two once the third is there.
-    query_weight: Any
-    key_weight: Any
-    qk_product: Any
-
     def __init__(
         self,
         embed_dim: int,
@@ -127,26 +130,23 @@ class QKReparamAttention(nn.Module):
         bias: bool = True,
         dropout: float = 0.0,
         batch_first: bool = True,
+        causal: bool = False,
+        output_only: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        if num_heads < 1 or embed_dim % num_heads:
+        hint = "pass for example QKReparamAttention(32, 2)"
+        embed_dim = positive_integer(embed_dim, "embed_dim", _NAME, hint)
+        num_heads = positive_integer(num_heads, "num_heads", _NAME, hint)
+        if embed_dim % num_heads:
             raise ValueError(
                 "The 'num_heads' of QKReparamAttention must divide the 'embed_dim'. "
                 f"Got {num_heads} heads for {embed_dim}; pass for example 1."
             )
-        self.embed_dim = embed_dim
-        self.num_heads = num_heads
+        super().__init__(embed_dim, num_heads, bits, batch_first=batch_first)
         self.dropout = dropout
-        self.batch_first = batch_first
-        self.query_weight = nn.Parameter(torch.empty(embed_dim, embed_dim))
-        self.key_weight = nn.Parameter(torch.empty(embed_dim, embed_dim))
-        self.register_parameter("qk_product", None)
+        self.causal, self.output_only = causal, output_only
         self.value = nn.Linear(embed_dim, embed_dim, bias=bias)
         self.output = nn.Linear(embed_dim, embed_dim, bias=bias)
-        self.quantizer = None if bits is None else StatsQuantizer(bits)
-        self.token_quantizer: ActivationQuantizer | None = None
-        self.key_quantizers: nn.ModuleList | None = None
         weights = (self.query_weight, self.key_weight, self.value.weight)
         draw_start(weights, (self.value, self.output), generator)
 
@@ -199,6 +199,9 @@ class QKReparamAttention(nn.Module):
         output: nn.Linear,
         num_heads: int,
         bits: int | None = None,
+        *,
+        causal: bool = False,
+        output_only: bool = False,
     ) -> QKReparamAttention:
         """Convert the four linear layers of an attention; the numbers are copied.
 
@@ -211,6 +214,8 @@ class QKReparamAttention(nn.Module):
             Number of heads.
         bits : int, default=None
             Bits of a code of the product; None for no quantisation.
+        causal, output_only : bool, default=False
+            As in the class.
 
         Returns
         -------
@@ -229,7 +234,9 @@ class QKReparamAttention(nn.Module):
         """
         layers = (query, key, value, output)
         check_layers(layers)
-        return cls._of([(x.weight, x.bias) for x in layers], num_heads, bits)
+        made = cls._of([(x.weight, x.bias) for x in layers], num_heads, bits)
+        made.causal, made.output_only = causal, output_only
+        return made.train(value.training)
 
     @classmethod
     @torch.no_grad()
@@ -243,72 +250,6 @@ class QKReparamAttention(nn.Module):
         copy_layers([*copies, made.output.weight], [made.value, made.output], parts)
         return made
 
-    def product(self) -> Tensor:
-        """Return the stacked products before quantisation.
-
-        Returns
-        -------
-        Tensor of shape (H C, C)
-            Row ``h * C + i`` belongs to head h and input feature i of the queries.
-        """
-        if self.qk_product is not None:
-            stored: Tensor = self.qk_product
-            return stored
-        heads = (self.num_heads, -1, self.embed_dim)
-        query, key = self.query_weight.view(heads), self.key_weight.view(heads)
-        return torch.bmm(query.transpose(1, 2), key).flatten(0, 1)
-
-    def quantized_product(self) -> Tensor:
-        """Return the stacked products that the logits are computed from.
-
-        Returns
-        -------
-        Tensor of shape (H C, C)
-            On their levels, if there is a quantiser.
-        """
-        product = self.product()
-        return product if self.quantizer is None else self.quantizer(product)
-
-    @torch.no_grad()
-    def quantize_activations(self, bits: int, sample: Tensor) -> None:
-        """Quantise, from now on, the tokens that are multiplied with the product.
-
-        For attention among as many tokens as the sample has. The inputs of `value` and
-        `output` are those of linear layers, and left to :func:`quantize_model`. Make
-        the optimizer afterwards.
-
-        Parameters
-        ----------
-        bits : int
-            Bits of a code, from 1 to 8.
-        sample : Tensor of the shape of query in :meth:`forward`
-            Inputs that give start values to the scales.
-
-        Raises
-        ------
-        ValueError
-            If `bits` is not one of 1 to 8, or the sample has another width or numbers
-            that are not finite.
-        """
-        check_inputs(self.embed_dim, sample)
-        x = sample if self.batch_first else sample.transpose(0, 1)
-        tokens = ActivationQuantizer(bits, x, signed=True)
-        keys = self._multiplied(tokens(x)).unbind(1)
-        self.key_quantizers = nn.ModuleList(
-            ActivationQuantizer(bits, head, signed=True) for head in keys
-        )
-        self.token_quantizer = tokens
-
-    @torch.no_grad()
-    def fold(self) -> None:
-        """Keep the quantised product in place of query and key weights.
-
-        The state dict then has ``qk_product`` of shape (H C, C). Outputs stay the same.
-        """
-        if self.qk_product is None:
-            self.qk_product = nn.Parameter(self.quantized_product().clone())
-            self.query_weight = self.key_weight = self.quantizer = None
-
     def forward(
         self,
         query: Tensor,
@@ -319,7 +260,7 @@ class QKReparamAttention(nn.Module):
         attn_mask: Tensor | None = None,
         average_attn_weights: bool = True,
         is_causal: bool = False,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> Tensor | tuple[Tensor, Tensor | None]:
         """Attend as :class:`torch.nn.MultiheadAttention` does.
 
         Parameters
@@ -339,7 +280,8 @@ class QKReparamAttention(nn.Module):
         average_attn_weights : bool, default=True
             Whether to return their mean over the heads.
         is_causal : bool, default=False
-            Hint that `attn_mask` is causal; the mask itself is needed.
+            Hint that `attn_mask` is causal; the mask itself is needed. For attention
+            that is always causal there is `causal` of the class.
 
         Returns
         -------
@@ -347,7 +289,7 @@ class QKReparamAttention(nn.Module):
             Mixed values.
         weights : Tensor or None
             Attention weights of shape (n_samples, n_tokens, n_keys), or with the heads
-            as second axis.
+            as second axis. Not returned at all with `output_only`.
 
         Raises
         ------
@@ -361,6 +303,8 @@ class QKReparamAttention(nn.Module):
         if not self.batch_first:
             query, key, value = (x.transpose(0, 1) for x in (query, key, value))
         logits = self._logits(query, key)
+        if self.causal:
+            logits = masked(logits, torch.ones_like(logits[0, 0]).triu(1).bool(), None)
         logits = masked(logits, attn_mask, key_padding_mask)
         weights = logits.softmax(-1)
         dropped = F.dropout(weights, self.dropout, self.training)
@@ -368,26 +312,11 @@ class QKReparamAttention(nn.Module):
         output = self.output((dropped @ values).transpose(1, 2).flatten(-2))
         if not self.batch_first:
             output = output.transpose(0, 1)
+        if self.output_only:
+            return output
         if not need_weights:
             return output, None
         return output, dropped.mean(1) if average_attn_weights else dropped
-
-    def _logits(self, query: Tensor, key: Tensor) -> Tensor:
-        """Return (n_samples, H, n_tokens, n_keys) by the product, heads one by one."""
-        scale = math.sqrt(self.num_heads / self.embed_dim)
-        if self.token_quantizer is None or self.key_quantizers is None:
-            return query[:, None] @ self._multiplied(key).mT * scale
-        same = key is query
-        query = self.token_quantizer(query)
-        heads = self._multiplied(query if same else self.token_quantizer(key)).unbind(1)
-        pairs = zip(self.key_quantizers, heads, strict=True)
-        keys = torch.stack([quantizer(head) for quantizer, head in pairs], dim=1)
-        return query[:, None] @ keys.mT * scale
-
-    def _multiplied(self, x: Tensor) -> Tensor:
-        """Return keys (n_samples, H, n_keys, C) times the product of each head."""
-        product = self.quantized_product().unflatten(0, (self.num_heads, -1))
-        return x[:, None] @ product.to(x.dtype).mT
 
     def extra_repr(self) -> str:
         """Return what tells two modules apart.

@@ -220,7 +220,7 @@ def uncompand(module: nn.Module) -> list[str]:
     >>> bool(layer[0].weight.abs().max() < 0.1571)
     True
     """
-    return fold(module, kind=WeightCompander)
+    return fold(module, kind=WeightCompander, caller="uncompand")
 
 
 def compander_parameters(module: nn.Module) -> Iterator[nn.Parameter]:

@@ -345,5 +345,12 @@ def test_model_without_adapters_is_refused(call):
 
 def test_model_that_was_not_merged_cannot_be_unmerged():
     for model in (network(), adapted()[0]):
-        with pytest.raises(ValueError, match="that was folded"):
+        with pytest.raises(
+            ValueError, match=r"unmerge_bone must find .* that was folded"
+        ):
             unmerge_bone(model)
+
+
+def test_model_without_adapters_cannot_be_merged():
+    with pytest.raises(ValueError, match="merge_bone must find a BlockAffine"):
+        merge_bone(network())

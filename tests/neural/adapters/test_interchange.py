@@ -207,7 +207,7 @@ def test_settings_that_are_not_understood_are_refused(kind, change, message, tmp
     [
         ({"9.miss_block": (3, 2, 2)}, "'9.weight', which fits none"),
         ({"0.miss_block": (3, 2, 2), "2.weight": (2, 6)}, "Got .*2.weight.*; load"),
-        ({"0.lora_A.weight": (2, 4)}, "nothing else. Got .*lora_A"),
+        ({"0.lora_A.weight": (2, 4)}, "must hold miss_block .* Got .*lora_A"),
         ({}, "Got no array"),
         ({"0.miss_block": (2, 2, 2)}, r"'0.weight' must have shape \(3, 2, 2\)"),
         ({"0.miss_block": (2, 5)}, r"'0.weight' must have shape \(2, 6\)"),

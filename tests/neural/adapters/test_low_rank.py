@@ -210,3 +210,16 @@ def test_principal_start_needs_singular_values_and_finite_weights():
 def test_sides_of_the_weight_must_be_counts(size):
     with pytest.raises(ValueError, match=f"'{size}' of LowRank"):
         LowRank(**{"out_features": 4, "in_features": 4, "r": 2, size: 0})
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning")
+@both_starts
+def test_layers_without_a_shape_yet_are_refused(apply):
+    model = nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 2))
+    with pytest.raises(ValueError, match=r"Got 0.weight of lazy layers; run the model"):
+        apply(model, r=1)
+    assert apply(model, r=1, include="1") == ["1.weight"]
+    assert not model[0].weight.requires_grad
+    strip(model)
+    model(torch.ones(1, 3)).sum().backward()
+    assert model[0].weight.grad is not None

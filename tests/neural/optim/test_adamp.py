@@ -171,6 +171,8 @@ def test_nesterov_stores_the_plain_momentum():
     [
         ({"lr": -0.1}, r"The 'lr' of AdamP must be .* >= 0\. Got -0\.1; pass"),
         ({"lr": float("nan")}, r"The 'lr' of AdamP .* Got nan; pass"),
+        ({"lr": float("inf")}, r"The 'lr' of AdamP must be finite. Got inf; pass"),
+        ({"foreach": "x"}, r"The 'foreach' of AdamP must be None.* Got 'x'; pass"),
         ({"eps": -1e-8}, r"The 'eps' of AdamP .* Got -1e-08; pass"),
         ({"weight_decay": -1}, r"The 'weight_decay' of AdamP .* Got -1; pass"),
         ({"delta": -0.1}, r"The 'delta' of AdamP .* Got -0\.1; pass"),

@@ -166,3 +166,10 @@ def test_negative_tolerances_are_refused(name):
         is_scale_invariant(W, W, **{name: -1.0})
     with pytest.raises(ValueError, match=rf"'{name}' of project_update .* Got -1;"):
         project_update(W, W, W, **{name: -1.0})
+
+
+def test_arrays_of_numpy_are_refused():
+    with pytest.raises(TypeError, match=r"'param' of is_scale_invariant .* ndarray"):
+        is_scale_invariant(W.numpy(), W)
+    with pytest.raises(TypeError, match=r"'update' of project_update must be a tensor"):
+        project_update(W, W, W.numpy())

@@ -169,6 +169,8 @@ def test_without_momentum_there_is_no_state_until_there_is_one():
         ({"eps": -1e-8}, r"The 'eps' of SGDP .* Got -1e-08; pass"),
         ({"weight_decay": -1}, r"The 'weight_decay' of SGDP .* Got -1; pass"),
         ({"delta": -0.1}, r"The 'delta' of SGDP .* Got -0\.1; pass"),
+        ({"dampening": float("nan")}, r"'dampening' of SGDP must be finite. Got nan"),
+        ({"weight_decay": float("inf")}, r"'weight_decay' of SGDP must be finite"),
         ({"wd_ratio": -0.5}, r"The 'wd_ratio' .*SGDP must .* Got -0\.5; "),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",

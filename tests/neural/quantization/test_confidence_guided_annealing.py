@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 import math
 
 import numpy as np
@@ -16,7 +15,6 @@ from statlearn.neural import weight_maps  # noqa: E402
 from statlearn.neural.quantization import (  # noqa: E402
     ConfidenceGuidedAnnealing,
     LSQQuantizer,
-    QKReparamAttention,
     StatsQuantizer,
     quantize_model,
 )
@@ -243,6 +241,34 @@ def test_closure_is_passed_on():
     assert annealing.step(optimizer, lambda: 17.0) == 17.0
 
 
+@pytest.mark.parametrize("by_name", [False, True], ids=["position", "name"])
+def test_gradients_of_a_closure_leave_no_momentum_in_frozen_weights(by_name):
+    model = model_of()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    annealing = ConfidenceGuidedAnnealing(model, 0.05)
+    frozen = {
+        name: ~free(w.detach(), StatsQuantizer(2), 0.05)
+        for name, w in stored(model).items()
+    }
+
+    def closure():
+        optimizer.zero_grad()
+        loss = model(torch.ones(16, 6)).square().mean()
+        loss.backward()
+        return loss
+
+    if by_name:
+        with annealing.follow(optimizer):
+            loss = optimizer.step(closure=closure)
+    else:
+        loss = annealing.step(optimizer, closure)
+    assert loss > 0.0
+    for name, w in stored(model).items():
+        momentum = optimizer.state[w]["momentum_buffer"]
+        assert not momentum[frozen[name]].any()
+        assert momentum[~frozen[name]].any()
+
+
 def test_selection_leaves_other_weights_free():
     model = model_of()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -251,82 +277,6 @@ def test_selection_leaves_other_weights_free():
     ConfidenceGuidedAnnealing(model, exclude="0").step(optimizer)
     assert (stored(model)["0"] != before["0"]).all()
     assert (stored(model)["2"] == before["2"]).float().mean() > 0.9
-
-
-# --- products of queries and keys --------------------------------------------
-
-
-def attention_step(attention, optimizer, step, seed):
-    x = torch.randn(8, 5, 12, generator=torch.Generator().manual_seed(seed))
-    optimizer.zero_grad()
-    attention(x)[0].square().mean().backward()
-    step()
-
-
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_columns_of_queries_and_keys_without_undecided_products_keep_their_bits(
-    optimizer,
-):
-    generator = torch.Generator().manual_seed(1)
-    attention = QKReparamAttention(12, 3, 2, generator=generator)
-    optimizer = OPTIMIZERS[optimizer](attention.parameters())
-    for seed in range(3):
-        attention_step(attention, optimizer, optimizer.step, seed)
-    annealing = ConfidenceGuidedAnnealing(attention, 0.02)
-    n_moved = 0
-    for seed in range(3, 8):
-        product = attention.product().detach()
-        by_head = free(product, attention.quantizer, 0.02).view(3, 12, 12)
-        rows, columns = by_head.any(2), by_head.any(1)  # (H, C)
-        old = [
-            w.detach().clone().view(3, 4, 12)
-            for w in (attention.query_weight, attention.key_weight)
-        ]
-        attention_step(attention, optimizer, lambda: annealing.step(optimizer), seed)
-        weights = attention.query_weight, attention.key_weight
-        for w, before, moves in zip(weights, old, (rows, columns), strict=True):
-            same = (w.detach().view(3, 4, 12) == before).all(1)
-            assert same[~moves].all()
-            n_moved += int((~same).count_nonzero())
-        pinned = ~(rows[:, :, None] | columns[:, None, :])
-        now = attention.product().detach().view(3, 12, 12)
-        assert pinned.any()
-        assert torch.equal(now[pinned], product.view(3, 12, 12)[pinned])
-    assert n_moved > 0
-
-
-def test_gradient_of_a_product_passes_by_its_undecided_numbers_only():
-    generator = torch.Generator().manual_seed(1)
-    attention = QKReparamAttention(12, 3, 2, generator=generator)
-    product = attention.product().detach()
-    mask = free(product, attention.quantizer, 0.02)
-    c = torch.randn(36, 12, generator=generator)
-    (attention.quantized_product() * c).sum().backward()
-    whole = attention.query_weight.grad.clone()
-    attention.zero_grad()
-    annealing = ConfidenceGuidedAnnealing(attention, 0.02)
-    (attention.quantized_product() * c).sum().backward()
-    # By hand: M = Wq' Wk, so the gradient of Wq is Wk G' with G cut to the mask.
-    heads = (c * mask).view(3, 12, 12)
-    by_hand = attention.key_weight.view(3, 4, 12) @ heads.transpose(1, 2)
-    torch.testing.assert_close(attention.query_weight.grad, by_hand.flatten(0, 1))
-    annealing.close()
-    attention.zero_grad()
-    (attention.quantized_product() * c).sum().backward()
-    assert torch.equal(attention.query_weight.grad, whole)
-
-
-def test_copy_of_an_annealed_attention_has_its_own_mask():
-    generator = torch.Generator().manual_seed(1)
-    attention = QKReparamAttention(12, 3, 2, generator=generator)
-    annealing = ConfidenceGuidedAnnealing(attention, 0.02)
-    twin = copy.deepcopy(attention)
-    annealing.close()
-    for module in (attention, twin):
-        module.quantized_product().sum().backward()
-    assert (twin.query_weight.grad == 0).sum() > (
-        attention.query_weight.grad == 0
-    ).sum()
 
 
 # --- messages ----------------------------------------------------------------

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from statlearn.neural import fold, map_parameters, strip, weight_maps  # noqa: E402
-from statlearn.neural.models import ConvNet, TinyViT  # noqa: E402
+from statlearn.neural.models import CharLM, ConvNet, TinyViT  # noqa: E402
 from statlearn.neural.quantization import (  # noqa: E402
     ActivationQuantizer,
     LSQQuantizer,
@@ -153,6 +153,19 @@ def test_tokens_have_scales_of_their_own():
     assert all(p.grad is not None for q in quantizers for p in q.parameters())
 
 
+def test_one_scale_lets_sequences_be_of_any_length():
+    model = CharLM(6, n_blocks=1, generator=0)
+    tokens = torch.arange(30).view(3, 10) % 6
+    quantize_model(model, 2, act_bits=4, sample=tokens, act_axis=None)
+    assert model.blocks[0].mlp.fc1.input_quantizer.scale.numel() == 1
+    assert model(tokens[:, :4]).shape == (3, 4, 6)
+    strip(model)
+    other = CharLM(6, n_blocks=1, generator=0)
+    quantize_model(other, 2, act_bits=4, sample=tokens)
+    with pytest.raises(ValueError, match="act_axis=None of quantize_model"):
+        other(tokens[:, :4])
+
+
 def test_inputs_are_quantised_before_the_layer():
     model = nn.Sequential(nn.Linear(4, 3))
     x = torch.rand(5, 4, generator=torch.Generator().manual_seed(0))
@@ -211,6 +224,7 @@ def test_bad_input_is_refused_and_leaves_the_model_alone():
         (r"'ste' of StatsQuantizer", {"ste": "soft"}),
         (r"'include' of quantize_model .* Got 'block'", {"include": "block"}),
         (r"needs a 'sample' of inputs", {"act_bits": 2}),
+        (r"'act_axis' .* Got 1", {"act_bits": 2, "sample": rows(), "act_axis": 1}),
         (r"must have something to work on", {"exclude": re.compile(".*")}),
     ]
     for message, options in cases:

@@ -320,3 +320,67 @@ def test_a_model_is_as_it_was_where_tokens_give_no_scales():
         quantize_model(attention, 2, include="value", act_bits=3, sample=X)
     assert attention.token_quantizer is None
     assert not weight_maps(attention)
+
+
+def test_one_scale_takes_any_number_of_tokens():
+    attention = QKReparamAttention(8, 2, 2, generator=torch.Generator().manual_seed(0))
+    attention.quantize_activations(8, X, axis=None)
+    quantizers = [attention.token_quantizer, *attention.key_quantizers]
+    assert [q.scale.numel() for q in quantizers] == [1] * 3
+    assert attention(X[:, :3])[0].shape == (3, 3, 8)
+
+
+def test_removed_quantisers_leave_the_outputs_from_before():
+    attention = QKReparamAttention(8, 2, 2, generator=torch.Generator().manual_seed(0))
+    before, names = attention(X)[0], list(attention.state_dict())
+    attention.quantize_activations(2, X)
+    attention.remove_activation_quantizers()
+    assert torch.equal(attention(X)[0], before)
+    assert list(attention.state_dict()) == names
+
+
+# --- calls of one tensor ----------------------------------------------------------
+
+
+def test_output_alone_is_returned_on_request():
+    start = {"generator": torch.Generator().manual_seed(0)}
+    attention = QKReparamAttention(8, 2, output_only=True, **start)
+    output = attention(X)
+    attention.output_only = False
+    assert torch.equal(output, attention(X)[0])
+
+
+def test_causal_attention_is_that_with_a_causal_mask():
+    attention = QKReparamAttention(8, 2, generator=torch.Generator().manual_seed(0))
+    causal = QKReparamAttention(8, 2, causal=True)
+    causal.load_state_dict(attention.state_dict())
+    torch.testing.assert_close(causal(X), attention(X, attn_mask=CAUSAL))
+    padded = {"key_padding_mask": PADDING}
+    expected = attention(X, attn_mask=CAUSAL, **padded)
+    torch.testing.assert_close(causal(X, **padded), expected)
+
+
+def test_converted_layers_take_both_over():
+    layers = [nn.Linear(8, 8, bias=False) for _ in range(4)]
+    layers[2].eval()
+    made = QKReparamAttention.from_projections(
+        *layers, 2, causal=True, output_only=True
+    )
+    assert made.causal
+    assert made.output_only
+    assert not made.training
+
+
+@pytest.mark.parametrize(
+    ("sizes", "error", "name"),
+    [
+        ((8, 2.0), TypeError, "num_heads"),
+        ((8.0, 2), TypeError, "embed_dim"),
+        ((8, 0), ValueError, "num_heads"),
+        ((0, 1), ValueError, "embed_dim"),
+    ],
+    ids=["heads", "width", "no head", "no width"],
+)
+def test_sizes_must_be_counts(sizes, error, name):
+    with pytest.raises(error, match=f"'{name}' of QKReparamAttention must be an integ"):
+        QKReparamAttention(*sizes)

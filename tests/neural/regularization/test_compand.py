@@ -274,5 +274,5 @@ def test_second_compander_is_refused():
 
 
 def test_folding_a_plain_model_is_refused():
-    with pytest.raises(ValueError, match="must find a WeightCompander"):
+    with pytest.raises(ValueError, match="uncompand must find a WeightCompander"):
         uncompand(mlp())
