@@ -233,10 +233,10 @@ def train(
     name: str, seed: int, digits: tuple[Any, Any], *, norm: str | None = "batch"
 ) -> Training:
     """Train a network on digits and watch its weights before each step."""
-    from statlearn.neural._batches import Batches
-    from statlearn.neural._inference import predict
+    from statlearn.neural._estimators._optimizers import make_optimizer
     from statlearn.neural._loop import TrainingLoop
-    from statlearn.neural._optimizers import make_optimizer
+    from statlearn.neural._training._batches import Batches
+    from statlearn.neural._training._inference import predict
     from statlearn.neural.losses import cross_entropy
     from statlearn.neural.models import MLP
 

@@ -152,7 +152,7 @@ def _fit(
     from contextlib import nullcontext
 
     from statlearn.neural import Batches, TrainingLoop
-    from statlearn.neural._optimizers import make_optimizer
+    from statlearn.neural._estimators._optimizers import make_optimizer
     from statlearn.neural.losses import cross_entropy
 
     chosen = model.parameters() if parameters is None else parameters
@@ -221,8 +221,8 @@ def adapt(base: Any, seed: int, name: str, view: str) -> tuple[float, int, bool]
 
 
 def _attach(model: Any, name: str, seed: int) -> None:
-    from statlearn.neural._model_parts import as_torch_generator
     from statlearn.neural.adapters import apply_bone, apply_lora, apply_pissa
+    from statlearn.neural.models._model_parts import as_torch_generator
 
     if name == LORA:
         source = as_torch_generator(seed, "tour")
