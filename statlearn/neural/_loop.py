@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from statlearn.neural._precision import read_precision
 from statlearn.neural._training import _checkpoint as files
 from statlearn.neural._training._distributed import World, bare
 from statlearn.neural._training._history import History, Progress, Recorder
-from statlearn.neural._training._inference import device_of, mode
+from statlearn.neural._training._identity import describe
+from statlearn.neural._training._inference import mode, read_device
 from statlearn.neural._training._interruption import Interruption
 from statlearn.neural._training._learning_rate import LearningRate
 from statlearn.neural._training._loop_input import (
@@ -28,13 +29,14 @@ from statlearn.neural._training._loop_input import (
     read_clip,
     read_updates,
     read_weighting,
+    settings_of,
     steps_of,
 )
 from statlearn.neural._training._seeding import kept_random_state, seed_at, seeder
 from statlearn.neural._training._source import Source
 from statlearn.neural._training._update import Means, Update
 from statlearn.sampling._counter import stream_key
-from statlearn.utils._validation import is_integer, positive_integer
+from statlearn.utils._validation import positive_integer
 
 _NAME = "TrainingLoop"
 
@@ -54,10 +56,11 @@ class TrainingLoop:
         Of the parameters to train. Its step takes no closure.
     weighting : str, WeightingRule, LossReweighter or callable, default=None
         A rule on losses, groups or weights. None keeps the base weights.
-    schedule : callable, default=None
+    schedule : callable or LRScheduler, default=None
         ``step -> learning rate`` of the first group of parameters, such as those of
         :mod:`statlearn.schedules`; other groups keep their ratio to it. Without a
-        number of steps it gets that of the run. None leaves the optimizer's.
+        number of steps it gets that of the run. A scheduler of torch, made of
+        `optimizer`, is stepped once an update. None leaves the optimizer's.
     accumulate : int, default=1
         Batches of an update. Their rows have the gradient of one large batch.
     clip_norm : float, default=None
@@ -66,7 +69,8 @@ class TrainingLoop:
         Each is given a :class:`Progress` after every update, and stops the training
         if it returns something true.
     checkpoint : path-like, default=None
-        A file to go on from: :meth:`run` does so if it is there.
+        A file to go on from: :meth:`run` does so if it is there. One that was written
+        with other settings, loss or data is refused.
     checkpoint_every : int, default=None
         Updates between two writings; None writes at the end of each epoch. The end of
         :meth:`run` and an interruption write as well.
@@ -157,7 +161,7 @@ class TrainingLoop:
         optimizer: torch.optim.Optimizer,
         *,
         weighting: Any = None,
-        schedule: Callable[[int], float] | None = None,
+        schedule: Callable[[int], float] | LRScheduler | None = None,
         accumulate: int = 1,
         clip_norm: float | None = None,
         callbacks: Iterable[Callable[[Progress], object]] = (),
@@ -173,14 +177,12 @@ class TrainingLoop:
             accumulate, "accumulate", _NAME, "pass the batches of an update"
         )
         self._callbacks = read_callbacks(callbacks)
-        self._path = None if checkpoint is None else Path(checkpoint)
         self._every = read_updates(checkpoint_every, "checkpoint_every")
         self._reweighter = read_weighting(weighting)
         self._rate = LearningRate(optimizer, schedule)
         self._key = stream_key(random_state)
-        self._seed = int(random_state) if is_integer(random_state) else None
         self._model, self._optimizer = model, optimizer
-        self._device = device_of(model) if device is None else torch.device(device)
+        self._device = read_device(device, model, _NAME)
         means = Means(
             reweighter=self._reweighter,
             clip_norm=read_clip(clip_norm),
@@ -192,6 +194,12 @@ class TrainingLoop:
         self._recorder = Recorder()
         self.step_ = self.epoch_ = self._batch = 0
         self._begun, self._saved = False, (0, 0, 0)
+        if checkpoint is not None and not isinstance(checkpoint, files.RunFile):
+            # Before the run, in which schedules and callbacks change an optimizer.
+            own = {"accumulate": accumulate, "random_state": describe(random_state)}
+            known_by = settings_of(optimizer, loss_fn, schedule, means) | own
+            checkpoint = files.RunFile(checkpoint, known_by, _NAME)
+        self._file: files.RunFile | None = checkpoint
 
     @property
     def history_(self) -> History:
@@ -259,8 +267,10 @@ class TrainingLoop:
             Of dicts, tensors, numbers and texts. Tensors are those in use, as in the
             state of a module: copy them before training goes on.
         """
-        scaler = self._update.scaler
+        scaler, scheduler = self._update.scaler, self._rate.scheduler
+        own = {} if scheduler is None else {"schedule": scheduler.state_dict()}
         return {
+            **own,
             "model": bare(self._model).state_dict(),
             "kind": type(self._optimizer).__qualname__,
             "optimizer": self._optimizer.state_dict(),
@@ -275,7 +285,7 @@ class TrainingLoop:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go to where a loop of the same model and optimizer was.
 
-        A checkpoint is not read then.
+        A checkpoint is not read then, and settings may be others than they were.
 
         Parameters
         ----------
@@ -293,6 +303,8 @@ class TrainingLoop:
         bare(self._model).load_state_dict(state["model"])
         if self._update.scaler is not None and state["scaler"] is not None:
             self._update.scaler.load_state_dict(state["scaler"])
+        if self._rate.scheduler is not None:
+            self._rate.scheduler.load_state_dict(state["schedule"])
         self._recorder.load_state_dict(state["history"])
         self._key = (int(state["key"][0]), int(state["key"][1]))
         self.step_, self.epoch_ = int(state["step"]), int(state["epoch"])
@@ -340,7 +352,7 @@ class TrainingLoop:
     ) -> bool:
         """Train to the end of the epoch; return whether training is to stop."""
         update, key, epoch, number = self._update, self._key, self.epoch_, self._batch
-        lane, taken = update.world.rank + 1, 0
+        lane, taken, scheduler = update.world.rank + 1, 0, self._rate.scheduler
         batches = source.epoch(key, epoch, number, seeder(self._device))
         update.begin()
         for batch, ended in batches:
@@ -358,15 +370,12 @@ class TrainingLoop:
             if made is not None:
                 self.step_ += 1
                 self._recorder.add(epoch, *made, rate, perf_counter() - clock)
+                if scheduler is not None:
+                    scheduler.step()
             if after(made is not None, ended):
                 return True
             taken = 0
             update.begin()
-        if number == 0:
-            raise ValueError(
-                f"The 'batches' of {_NAME} must hold at least one batch. Got none in "
-                f"epoch {epoch}; pass data, or a smaller batch_size if drop_last is on."
-            )
         return False
 
     # -- beginning and files ------------------------------------------------------
@@ -375,31 +384,19 @@ class TrainingLoop:
         """Join the other processes, and go to where the file says."""
         world = World(self._device)
         self._update.join(world)
-        if self._path is not None and not self._begun:
-            found = files.read_for(self._path, self._identity(source), world)
+        if self._file is not None and not self._begun:
+            found = self._file.load(source.identity, world)
             if found is not None:
-                self.load_state_dict(found["loop"])
+                self.load_state_dict(found)
                 self._saved = (self.step_, self.epoch_, self._batch)
         self._begun = True
         self._key = world.from_first(self._key)
         world.copy_from_first([*self._model.parameters(), *self._model.buffers()])
 
-    def _identity(self, source: Source) -> dict[str, Any]:
-        """Return what a file must share with this run."""
-        rule = self._reweighter
-        return {
-            "optimizer": type(self._optimizer).__qualname__,
-            "weighting": None if rule is None else rule.description,
-            "accumulate": self._accumulate,
-            "random_state": self._seed,
-            **source.identity(),
-        }
-
     def _save(self, source: Source) -> None:
         """Write the file, unless it holds this place already."""
         place = (self.step_, self.epoch_, self._batch)
-        if self._path is None or self._update.world.rank or self._saved == place:
+        if self._file is None or self._update.world.rank or self._saved == place:
             return
-        run = self._identity(source)
-        files.write(self._path, {"run": run, "loop": self.state_dict()})
+        self._file.save(source.identity, self.state_dict())
         self._saved = place

@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
 
 from statlearn.neural._estimators._estimator import NeuralEstimator
+from statlearn.neural._estimators._fit_checks import check_labels
 from statlearn.neural._estimators._fit_rows import FitRows
 from statlearn.utils._losses import positions
 from statlearn.utils._sklearn import StrOptions, fit_context
@@ -33,14 +34,16 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
     ----------
     module : callable, torch.nn.Module or None, default=None
         What is trained. A callable gets the keywords `n_features` and `n_outputs`, the
-        number of classes, and returns a module with logits of shape (n, n_outputs). A
-        module is copied with its weights, which is for tuning a model that you have.
-        None stands for :class:`~statlearn.neural.models.MLP`.
+        number of classes, if it takes them, and returns a module with logits of shape
+        (n, n_outputs). A module is copied with its weights, which is for tuning a model
+        that you have. None stands for :class:`~statlearn.neural.models.MLP`. Rows are
+        flat: flatten images, and let the module begin with ``torch.nn.Unflatten``.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Widths of the hidden layers of the MLP.
     loss : str or callable, default="auto"
-        ``loss(logits, codes)`` with one loss for each row, or a name of
-        :func:`~statlearn.neural.losses.list_losses`. "auto" is "cross_entropy".
+        ``loss(logits, codes)`` with one loss for each row. By name there is
+        "cross_entropy", which is also "auto"; options are given by
+        :func:`functools.partial` of :func:`~statlearn.neural.losses.cross_entropy`.
     weighting : str, WeightingRule, callable or None, default=None
         A rule that weighs the rows of each batch by their losses, or by their labels.
     optimizer : {"adamw", "adamp", "sgd", "sgdp"}, class or callable, default="adamw"
@@ -88,8 +91,9 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
         Half precision where training can do with it.
     checkpoint : path-like or None, default=None
         File that an interrupted `fit` goes on from when it is called again with the
-        same rows. It is removed when a fit is complete. Needs an integer
-        `random_state`.
+        same rows and parameters; others are refused while it is there. It is removed
+        when a fit is complete. Needs an integer `random_state`. Leave it out in
+        searches, where all candidates would share one name.
     random_state : int, Generator, RandomState or None, default=None
         First weights, rows that are held out, and their order.
 
@@ -130,7 +134,8 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
 
     `state_` holds plain arrays, and the module is made again from the parameters when
     it is needed: so estimators can be pickled although modules with maps cannot, and
-    `module` and `weight_map` must be functions that pickle finds by name.
+    `module` and `weight_map` must be functions that pickle finds by name. The module
+    of a fit stays the same until the next one, whatever parameters are set meanwhile.
     ``partial_fit`` keeps the state of the optimizer, also over a pickle; changes of
     parameters reach it with the next ``fit``, and that of `dtype` predictions as well.
     Results are the same for the same
@@ -161,7 +166,7 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
-    _usual_loss = "cross_entropy"
+    _losses = ("cross_entropy",)
 
     def __init__(
         self,
@@ -345,6 +350,7 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
             )
 
     def _check_targets(self, y: NDArray[Any]) -> None:
+        check_labels(y, type(self).__name__)
         check_classification_targets(y)
 
     def _encode(self, rows: FitRows, first: bool, classes: Any) -> FitRows:

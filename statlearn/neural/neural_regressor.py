@@ -26,15 +26,17 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
     ----------
     module : callable, torch.nn.Module or None, default=None
         What is trained. A callable gets the keywords `n_features` and `n_outputs`, the
-        number of targets, and returns a module with values of shape (n, n_outputs), or
-        (n,) for a single target. A module is copied with its weights. None stands for
-        :class:`~statlearn.neural.models.MLP`.
+        number of targets, if it takes them, and returns a module with values of shape
+        (n, n_outputs), or (n,) for a single target. A module is copied with its
+        weights. None stands for :class:`~statlearn.neural.models.MLP`. Rows are flat:
+        flatten images, and let the module begin with ``torch.nn.Unflatten``.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Widths of the hidden layers of the MLP.
     loss : str or callable, default="auto"
         ``loss(values, targets)``, both of shape (n, n_outputs), with one loss for each
-        row, or a name of :func:`~statlearn.neural.losses.list_losses`, such as "huber".
-        "auto" is "squared_error".
+        row. By name there are "squared_error", which is also "auto", "absolute_error"
+        and "huber"; a quantile of a single target is learnt by
+        ``functools.partial(pinball, levels=[0.9])``.
     weighting : str, WeightingRule, callable or None, default=None
         A rule that weighs the rows of each batch by their losses.
     optimizer : {"adamw", "adamp", "sgd", "sgdp"}, class or callable, default="adamw"
@@ -125,7 +127,7 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
     ((400, 2), True)
     """
 
-    _usual_loss = "squared_error"
+    _losses = ("squared_error", "absolute_error", "huber", "pinball")
 
     def __init__(
         self,

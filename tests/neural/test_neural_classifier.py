@@ -745,7 +745,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(tmp_path, early_stopping):
         model.fit(X, y)
     assert file.exists()
     other = NeuralClassifier(**parameters, checkpoint=file)
-    with pytest.raises(ValueError, match="of other rows"):
+    with pytest.raises(ValueError, match=r"of NeuralClassifier .* with another data"):
         other.fit(X + 1, y)
     other.fit(X, y)
     whole = NeuralClassifier(**parameters).fit(X, y)

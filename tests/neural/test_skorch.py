@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,7 @@ def test_modules_and_losses_of_single_samples_train_inside_skorch():
         module__n_outputs=2,
         criterion=PerSampleLoss,
         criterion__loss="cross_entropy",
+        predict_nonlinearity=partial(torch.softmax, dim=-1),
         optimizer=torch.optim.AdamW,
         lr=0.01,
         max_epochs=15,
@@ -47,4 +50,10 @@ def test_modules_and_losses_of_single_samples_train_inside_skorch():
     net.fit({"x": X, "weight": weight}, np.where(wrong, 1 - y, y))
     rows = {"x": X, "weight": weight}
     assert np.mean(net.predict(rows) == y) > 0.9
+    proba = net.predict_proba(rows)
+    np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=1e-5)
+    assert np.mean(proba[np.arange(400), y] > 0.5) > 0.9
+    with torch.no_grad():
+        logits = net.module_.eval()(torch.from_numpy(X))
+    np.testing.assert_allclose(proba, torch.softmax(logits, 1), rtol=1e-5, atol=1e-7)
     assert net.history[-1]["train_loss"] < net.history[0]["train_loss"]

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -16,28 +15,32 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import validate_data
 
+from statlearn.neural._estimators._fit_checks import (
+    check_axes,
+    check_seed,
+    check_weighting,
+    read_loss,
+)
 from statlearn.neural._estimators._fit_rows import FitRows, Table
 from statlearn.neural._estimators._fitted_module import DTYPES, FittedModule, Live
 from statlearn.neural._estimators._monitor import Monitor
 from statlearn.neural._estimators._network import Network, arrays_of, to_torch
 from statlearn.neural._estimators._optimizers import NAMES, make_optimizer
-from statlearn.neural._estimators._trainer import Trainer
-from statlearn.neural.losses import get_loss
+from statlearn.neural._estimators._trainer import Trainer, file_of
+from statlearn.neural._training._checkpoint import RunFile
 from statlearn.schedules import Cosine, Linear
 from statlearn.utils._callbacks import Watch
 from statlearn.utils._rng import as_generator
-from statlearn.utils._rules import kind_of
 from statlearn.utils._sklearn import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
     fit_context,
 )
-from statlearn.utils._validation import is_integer, read_sample_weight
-from statlearn.weights import get_rule
+from statlearn.utils._validation import read_sample_weight
 
 # What is learnt beside the attributes with an underscore at their end.
-_KNOWN = ("_dtype", "_is_flat", "_live", "_order", "_past", "_seed")
+_KNOWN = ("_dtype", "_is_flat", "_live", "_made_of", "_order", "_past", "_seed")
 
 _SCHEDULES = {"cosine": Cosine, "linear": Linear}
 
@@ -115,8 +118,8 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
     checkpoint: Any
     random_state: Any
 
-    # What loss="auto" stands for.
-    _usual_loss: str
+    # Losses by name that fit outputs and targets; loss="auto" stands for the first.
+    _losses: tuple[str, ...]
 
     def __init__(self, **parameters: Any) -> None:
         # Subclasses name them, as scikit-learn wants it.
@@ -166,17 +169,18 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
         start, split, self._order = _seeds(self.random_state)
         if not warm:
             self._seed = start
+        if warm:
+            self._note_makers()
         begin = self._loaded if warm else self._new_module
         network = Network(begin(self.dtype), self.dtype)
         train, held = self._split(rows, split)
-        trainer = self._trainer(network, self._order, checkpoint=self.checkpoint)
+        file = file_of(self, rows, network)
+        trainer = self._trainer(network, self._order, file)
         watch = Watch(self, X, y)
         monitor = Monitor(
             None if held is None else lambda: self._held_score(network, held),
             self.n_iter_no_change,
             self.tol,
-            0 if self.checkpoint is None else rows.fingerprint(),
-            type(self).__name__,
         )
 
         def epoch_end() -> bool:
@@ -194,9 +198,9 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
             network.module.load_state_dict(monitor.best)
         self._keep(trainer, monitor.scores)
         watch.end()
-        if self.checkpoint is not None:
+        if file is not None:
             # It is of an interrupted fit; the next fit is to begin anew.
-            Path(self.checkpoint).unlink(missing_ok=True)
+            file.remove()
 
     # -- one call of partial_fit --------------------------------------------------
 
@@ -239,20 +243,10 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
 
     def _check_parameters(self) -> None:
         """Refuse parameters that no training could begin with."""
-        caller = type(self).__name__
-        if self.checkpoint is not None and not is_integer(self.random_state):
-            raise ValueError(
-                f"The 'random_state' of {caller} must be an integer with a checkpoint, "
-                f"so that a fit that is taken up again draws the same. Got "
-                f"{self.random_state!r}; pass for example 0."
-            )
-        kind = None if self.weighting is None else kind_of(get_rule(self.weighting))
-        if kind == "residual" or (kind == "group" and not is_classifier(self)):
-            kinds = "losses or labels" if is_classifier(self) else "losses"
-            raise ValueError(
-                f"The 'weighting' of {caller} must be a rule on {kinds}. Got "
-                f"{self.weighting!r}, a rule on {kind}s; pass for example 'linupper'."
-            )
+        check_seed(self)
+        check_weighting(self)
+        read_loss(self.loss, self._losses, type(self).__name__)
+        self._place()
 
     def _read(
         self,
@@ -265,6 +259,7 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
         classes: Any = None,
     ) -> FitRows:
         """Return the rows that have weight, targets as the loss takes them."""
+        check_axes(X, type(self).__name__)
         X, y = validate_data(
             self, X, y, reset=first, **self._table_kind(dtype), **self._target_kind()
         )
@@ -297,14 +292,14 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
         return rows.take(train).counted(), rows.take(held)
 
     def _trainer(
-        self, network: Network, seed: int, *, checkpoint: Any = None
+        self, network: Network, seed: int, checkpoint: RunFile | None = None
     ) -> Trainer:
         """Return a network with a new optimizer and loop."""
         caller = type(self).__name__
         schedule = self.schedule
         if isinstance(schedule, str):
             schedule = _SCHEDULES[schedule](self.learning_rate)
-        network.to(self.device or "cpu")
+        network.to(self._place())
         optimizer = make_optimizer(
             self.optimizer,
             (p for p in network.parameters() if p.requires_grad),
@@ -314,7 +309,7 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
         )
         return Trainer(
             network,
-            get_loss(self._usual_loss if self.loss == "auto" else self.loss),
+            read_loss(self.loss, self._losses, caller),
             optimizer,
             weighting=self.weighting,
             batch_size=self.batch_size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,7 +13,9 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
+from statlearn.neural._estimators._fit_checks import check_axes
 from statlearn.neural._estimators._fit_rows import Table
 from statlearn.neural._estimators._network import (
     Network,
@@ -23,8 +26,10 @@ from statlearn.neural._estimators._network import (
 )
 from statlearn.neural._estimators._state_file import read_state, write_state
 from statlearn.neural._estimators._trainer import Trainer
-from statlearn.neural._training._inference import predict
+from statlearn.neural._training._inference import predict, read_device
 
+# Parameters of which the module is made, which may be others by now.
+_MAKERS = ("module", "hidden_layer_sizes", "weight_map")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -60,6 +65,8 @@ class FittedModule(BaseEstimator):
     _seed: int
     # Type that `state_` was trained in; the parameter may be another by now.
     _dtype: str
+    # Parameters that the module of the fitted state was made of.
+    _made_of: dict[str, Any]
     _live: Live | None
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -158,6 +165,7 @@ class FittedModule(BaseEstimator):
                 f"({type(error).__name__}: {error}); save the state again."
             ) from error
         found.state_, found._dtype = state, self.dtype
+        found._note_makers()
         found._ready()
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__ |= {
@@ -172,6 +180,7 @@ class FittedModule(BaseEstimator):
     def _outputs(self, X: Any) -> NDArray[Any]:
         """Return outputs (n_samples, n_outputs); float32 for rows of that type only."""
         check_is_fitted(self)
+        check_axes(X, type(self).__name__)
         kind = np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
         X = validate_data(self, X, reset=False, **self._table_kind(self._dtype))
         return self._of_table(self._ready(), Table(X)).astype(kind, copy=False)
@@ -185,21 +194,28 @@ class FittedModule(BaseEstimator):
     # -- the module and what is kept of it ----------------------------------------
 
     def _new_module(self, dtype: str) -> nn.Module:
-        """Return the module at its start, in a type."""
+        """Return the module of the parameters at its start, in a type."""
+        self._note_makers()
+        return self._made(dtype)
+
+    def _note_makers(self) -> None:
+        """Let the module be made of the parameters as they are now."""
+        self._made_of = {name: getattr(self, name) for name in _MAKERS}
+
+    def _made(self, dtype: str) -> nn.Module:
+        """Return the module of the last fit at its start, in a type."""
         return make_module(
-            self.module,
-            self.n_features_in_,
-            self.n_outputs_,
-            hidden_layer_sizes=self.hidden_layer_sizes,
-            weight_map=self.weight_map,
+            n_features=self.n_features_in_,
+            n_outputs=self.n_outputs_,
+            **self._made_of,
             dtype=DTYPES[dtype],
             seed=self._seed,
             caller=type(self).__name__,
         )
 
     def _loaded(self, dtype: str) -> nn.Module:
-        """Return a new module with the fitted weights, in a type."""
-        module = self._new_module(dtype)
+        """Return a module of the last fit with the fitted weights, in a type."""
+        module = self._made(dtype)
         load_arrays(module, self.state_, type(self).__name__)
         return module
 
@@ -213,10 +229,14 @@ class FittedModule(BaseEstimator):
         live = self._fresh_live()
         if live is None:
             network = Network(self._loaded(self._dtype), self._dtype)
-            network = network.to(self.device or "cpu").eval()
+            network = network.to(self._place()).eval()
             self._past = self._get_past()
             live = self._live = Live(self.state_, network)
         return live.network
+
+    def _place(self) -> torch.device:
+        """Return where to compute."""
+        return read_device(self.device or "cpu", nn.Module(), type(self).__name__)
 
     def _get_past(self) -> Any:
         """Return place and optimizer of the last call as plain data, or None."""
@@ -229,6 +249,32 @@ class FittedModule(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return plain data: modules with maps on their weights cannot be pickled."""
+        for module in (self.module, getattr(self, "_made_of", {}).get("module")):
+            if isinstance(module, nn.Module) and any(
+                map(is_parametrized, module.modules())
+            ):
+                raise TypeError(
+                    f"The 'module' of {type(self).__name__} must have no maps on its "
+                    f"weights to be pickled, which torch cannot do. Got "
+                    f"{type(module).__name__} with maps; pass the plain module and "
+                    f"put the maps on by 'weight_map', or pass a function that makes "
+                    f"both, or call fold(module) before."
+                )
+        return self._plain_state()
+
+    def __copy__(self) -> Self:
+        copied = type(self).__new__(type(self))
+        copied.__setstate__(self._plain_state())
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # Not by way of a pickle: maps on weights can be copied.
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__setstate__(copy.deepcopy(self._plain_state(), memo))
+        return copied
+
+    def _plain_state(self) -> dict[str, Any]:
+        """Return all attributes, with the place of training as plain data."""
         state = dict(super().__getstate__())
         if "_live" in state:
             state["_past"] = self._get_past()

@@ -19,10 +19,6 @@ class Monitor:
         Epochs in a row without progress after which training ends.
     tol : float
         What counts as progress.
-    fingerprint : int
-        Of the rows; a checkpoint of others is refused.
-    caller : str
-        Class name for messages.
 
     Attributes
     ----------
@@ -33,15 +29,9 @@ class Monitor:
     """
 
     def __init__(
-        self,
-        score: Callable[[], float] | None,
-        patience: int,
-        tol: float,
-        fingerprint: int,
-        caller: str,
+        self, score: Callable[[], float] | None, patience: int, tol: float
     ) -> None:
         self._score, self._patience, self._tol = score, patience, tol
-        self._fingerprint, self._caller = fingerprint, caller
         self.scores: list[float] = []
         self.best: dict[str, Tensor] | None = None
         self._stale = 0
@@ -61,19 +51,12 @@ class Monitor:
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
         return {
-            "rows": self._fingerprint,
             "scores": list(self.scores),
             "stale": self._stale,
             "best": self.best,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what a checkpoint kept, if it is of the same rows."""
-        if state.get("rows") != self._fingerprint:
-            raise ValueError(
-                f"The 'checkpoint' of {self._caller} must be that of a fit to these "
-                f"rows. Got one of other rows, targets or weights; remove the file, or "
-                f"pass another name."
-            )
+        """Take up what a checkpoint kept."""
         self.scores = list(state["scores"])
         self._stale, self.best = state["stale"], state["best"]

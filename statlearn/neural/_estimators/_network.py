@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,8 @@ def make_module(
     Parameters
     ----------
     module : Module, callable or None
-        A module is copied; a callable gets the two numbers by keyword; None stands for
-        an MLP.
+        A module is copied; a callable gets those of the two numbers that it takes, by
+        keyword; None stands for an MLP.
     n_features, n_outputs : int
     hidden_layer_sizes : sequence of int
         Of the MLP.
@@ -87,7 +88,8 @@ def make_module(
         elif isinstance(module, nn.Module):
             made = copy.deepcopy(module)
         else:
-            made = module(n_features=n_features, n_outputs=n_outputs)
+            sizes = {"n_features": n_features, "n_outputs": n_outputs}
+            made = module(**_taken(module, sizes, caller))
         if not isinstance(made, nn.Module):
             raise TypeError(
                 f"The 'module' of {caller} must be a torch.nn.Module, or make one of "
@@ -104,6 +106,34 @@ def make_module(
             f"requires a gradient; unfreeze some, or pass a weight_map that adds some."
         )
     return made
+
+
+def _taken(
+    module: Callable[..., Any], sizes: dict[str, int], caller: str
+) -> dict[str, int]:
+    """Return those of the two numbers that a class or function takes by keyword."""
+    try:
+        parameters = signature(module).parameters.values()
+    except ValueError:  # such as that of a function in C
+        return sizes
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return sizes
+    unnamed = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
+    taken = [p.name for p in parameters if p.name in sizes and p.kind not in unnamed]
+    lacking = [
+        p.name
+        for p in parameters
+        if p.default is p.empty
+        and p.kind is not p.VAR_POSITIONAL
+        and p.name not in taken
+    ]
+    if lacking:
+        raise TypeError(
+            f"The 'module' of {caller} must be made of the keywords n_features and "
+            f"n_outputs, or of one of them. Got {module!r}, which needs {lacking}; "
+            f"pass an instance of the module, or functools.partial of its class."
+        )
+    return {name: sizes[name] for name in taken}
 
 
 @contextmanager
@@ -131,7 +161,8 @@ def _check_outputs(
         raise ValueError(
             f"The 'module' of {caller} must take rows of {n_features} features, shape "
             f"(n, {n_features}). Got {type(error).__name__} for two rows: {error}; "
-            f"make it of n_features, or begin it with torch.nn.Unflatten."
+            f"make it of n_features, or begin it with torch.nn.Unflatten(1, shape) for "
+            f"samples that are no rows, such as images."
         ) from error
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != (2, n_outputs) and not (shape == (2,) and n_outputs == 1):

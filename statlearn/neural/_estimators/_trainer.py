@@ -14,11 +14,16 @@ from statlearn.neural._estimators._network import Network
 from statlearn.neural._loop import TrainingLoop
 from statlearn.neural._loss_reweighter import checked_losses
 from statlearn.neural._training._batches import Batches
+from statlearn.neural._training._checkpoint import RunFile
 from statlearn.neural._training._history import Progress
+from statlearn.neural._training._identity import checksum, describe
 from statlearn.utils._rules import kind_of
 from statlearn.weights import get_rule
 
 EpochEnd = Callable[[], bool]
+
+# Parameters that may differ from those of the fit that wrote a checkpoint.
+_NO_IDENTITY = {"checkpoint", "device"}
 
 
 class Trainer:
@@ -124,3 +129,30 @@ class Trainer:
 
     _table: Table
     _epoch_end: EpochEnd
+
+
+def file_of(estimator: Any, rows: FitRows, network: Network) -> RunFile | None:
+    """Return the checkpoint that only the same fit to the same rows takes up.
+
+    Parameters
+    ----------
+    estimator : NeuralEstimator
+    rows : FitRows
+        All rows of the fit.
+    network : Network
+        At its start.
+    """
+    if estimator.checkpoint is None:
+        return None
+    parameters = estimator.get_params(deep=False)
+    known_by: dict[str, Any] = {
+        name: describe(value)
+        for name, value in parameters.items()
+        if name not in _NO_IDENTITY
+    }
+    known_by |= {
+        "estimator": type(estimator).__name__,
+        "data": rows.fingerprint(),
+        "start": checksum(network.module.state_dict()),
+    }
+    return RunFile(estimator.checkpoint, known_by, type(estimator).__name__)

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from statlearn.neural._training._identity import checksum, checksum_of_rows
 from statlearn.sampling._counter import Lane, generator_at, stream_key
 from statlearn.utils._arrays import to_labels
-from statlearn.utils._validation import positive_integer, read_sample_weight
+from statlearn.utils._validation import is_integer, positive_integer, read_sample_weight
 
 Key = tuple[int, int]
 
@@ -139,6 +140,7 @@ class Batches:
                 f"The 'groups' of Batches must have one label for each of {self._n} "
                 f"rows. Got shape {self._groups.shape}; pass labels of the same rows."
             )
+        self._seed = random_state if is_integer(random_state) else None
         self._key = None if random_state is None else stream_key(random_state)
         self._batches = None if sampler is None else _batches_of(sampler, batch_size)
 
@@ -198,13 +200,19 @@ class Batches:
         Returns
         -------
         identity : dict
-            Numbers of rows, sizes and the kind of sampler; kept in checkpoints.
+            Numbers of rows, sizes, the kind of sampler, and sums that other rows,
+            weights or groups hardly have; kept in checkpoints.
         """
         return {
             "rows": self._n,
             "batch_size": self._batch_size,
             "shuffle": self._shuffle,
+            "drop_last": self._drop_last,
             "sampler": type(self._sampler).__name__,
+            "order": self._seed,
+            "data": checksum_of_rows(*self._arrays),
+            "sample_weight": checksum(self._weight),
+            "groups": checksum(self._groups),
         }
 
     def _order(self, epoch: int, key: Key | None) -> Iterable[Tensor]:
@@ -282,103 +290,3 @@ def set_epoch(source: Any, epoch: int) -> None:
 
 
 _SAMPLERS = ("sampler", "batch_sampler")
-
-
-# -- rows of any batch ------------------------------------------------------------
-
-
-def weight_and_groups(batch: Any) -> tuple[Tensor | None, Any]:
-    """Return the base weights and groups that a batch carries."""
-    if isinstance(batch, Batch):
-        return batch.sample_weight, batch.groups
-    if isinstance(batch, dict):
-        return batch.get("sample_weight"), batch.get("groups")
-    return None, None
-
-
-def _is_texts(part: Any) -> bool:
-    return isinstance(part, list) and all(isinstance(text, str) for text in part)
-
-
-def with_arrays(batch: Any) -> Any:
-    """Return a batch whose weights and groups can be cut by rows, as its tensors."""
-    if not isinstance(batch, dict):
-        return batch
-    changed = {
-        name: to_labels(batch[name])
-        for name in ("sample_weight", "groups")
-        if isinstance(batch.get(name), (list, tuple))
-    }
-    return {**batch, **changed} if changed else batch
-
-
-def mapped(batch: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a batch of the same make, with tensors, arrays, lists of texts changed."""
-    if isinstance(batch, (Tensor, np.ndarray)) or _is_texts(batch):
-        return change(batch)
-    if isinstance(batch, Batch):
-        weight, groups = batch.sample_weight, batch.groups
-        return Batch(
-            (change(part) for part in batch),
-            None if weight is None else change(weight),
-            None if groups is None else change(groups),
-        )
-    if isinstance(batch, dict):
-        return {key: mapped(part, change) for key, part in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(mapped(part, change) for part in batch))
-    if isinstance(batch, (tuple, list)):
-        return type(batch)(mapped(part, change) for part in batch)
-    return batch
-
-
-def moved(batch: Any, device: torch.device) -> Any:
-    """Return a batch with its tensors on a device."""
-
-    def move(part: Any) -> Any:
-        if isinstance(part, Tensor):
-            return part.to(device, non_blocking=True)
-        return part
-
-    return mapped(batch, move)
-
-
-def n_rows(batch: Any) -> int:
-    """Return the rows of the first tensor in a batch that has any axis."""
-    seen: list[int] = []
-
-    def count(part: Any) -> Any:
-        if not isinstance(part, list) and part.ndim:
-            seen.append(len(part))
-        return part
-
-    mapped(batch, count)
-    return seen[0] if seen else 0
-
-
-def rows_of(batch: Any, rows: Any) -> Any:
-    """Return some rows of a batch: a slice, or a mask on the CPU."""
-    n = n_rows(batch)
-    if isinstance(rows, Tensor) and len(rows) != n:
-        raise ValueError(
-            f"A batch of TrainingLoop must have one sample weight for each row. Got "
-            f"{len(rows)} weights for {n} rows; pass weights of the same rows."
-        )
-    on_cpu = rows if isinstance(rows, slice) else rows.numpy()
-
-    def take(part: Any) -> Any:
-        if isinstance(part, list):  # one text a row, as loaders give them
-            return list(np.asarray(part, object)[on_cpu]) if len(part) == n else part
-        if part.ndim == 0:
-            return part
-        if len(part) != n:
-            raise ValueError(
-                f"A batch of TrainingLoop must hold tensors of the same number of rows "
-                f"to be divided by rows. Got {n} and {len(part)} rows; give every "
-                f"tensor one row a sample, or pass sharded=True and weights above zero."
-            )
-        if isinstance(rows, Tensor) and isinstance(part, Tensor):
-            return part[rows.to(part.device)]
-        return part[on_cpu]
-
-    return mapped(batch, take)

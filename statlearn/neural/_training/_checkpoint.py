@@ -65,41 +65,80 @@ def _check_sums(path: Path) -> None:
                 raise ValueError(f"its part {broken!r} is damaged")
 
 
-def read_for(path: Path, here: dict[str, Any], world: World) -> Any:
-    """Return the state in a file of this run, None without a file, in all processes.
+class RunFile:
+    """The file of a run, which only this run takes up.
 
     Parameters
     ----------
-    path : Path
+    path : path-like
         Where the first process finds it; the others need not see the file.
-    here : dict
-        What the run that wrote the file must share with this one.
-    world : World
+    known_by : dict
+        What the run that wrote a file must share with this one, besides the batches.
+    caller : str
+        Class name for messages.
     """
-    found: Any = None
-    try:
-        if world.rank == 0 and (found := read(path)) is not None:
-            _check_same_run(path, found.get("run"), here)
-    except ValueError as error:  # which the other processes are to hear of
-        found = error
-    found = world.from_first(found)
-    if isinstance(found, ValueError):
-        raise found
-    return found
+
+    def __init__(self, path: Any, known_by: dict[str, Any], caller: str) -> None:
+        self._path, self._known_by, self._caller = Path(path), known_by, caller
+
+    def load(self, batches: dict[str, Any], world: World) -> Any:
+        """Return the state in the file, None without a file, in all processes.
+
+        Parameters
+        ----------
+        batches : dict
+            What these are known by.
+        world : World
+        """
+        found: Any = None
+        try:
+            if world.rank == 0 and (found := read(self._path)) is not None:
+                self._check_same_run(_run_of(found), self._run(batches))
+        except ValueError as error:  # which the other processes are to hear of
+            found = error
+        found = world.from_first(found)
+        if isinstance(found, ValueError):
+            raise found
+        return None if found is None else found["loop"]
+
+    def save(self, batches: dict[str, Any], state: dict[str, Any]) -> None:
+        """Replace the state in the file."""
+        write(self._path, {"run": self._run(batches), "loop": state})
+
+    def remove(self) -> None:
+        """Remove the file, if it is there and no other run has replaced it."""
+        try:
+            found = read(self._path)
+        except ValueError:
+            return
+        if found is not None and not _differences(_run_of(found), self._known_by):
+            self._path.unlink(missing_ok=True)
+
+    def _run(self, batches: dict[str, Any]) -> dict[str, Any]:
+        """Return what the run is known by, its own words first and in any case."""
+        return self._known_by | batches | self._known_by
+
+    def _check_same_run(self, found: dict[str, Any], here: dict[str, Any]) -> None:
+        """Refuse a file of a run that was set up in another way."""
+        if other := _differences(found, here):
+            name = other[0]
+            raise ValueError(
+                f"The 'checkpoint' of {self._caller} must belong to this run. Got "
+                f"{str(self._path)!r}, written with another {', '.join(other)} ({name} "
+                f"was {found.get(name)!r}, is {here[name]!r}); restore these, remove "
+                f"the file to begin anew, or pass another name."
+            )
 
 
-def _check_same_run(path: Path, found: Any, here: dict[str, Any]) -> None:
-    """Refuse a file of a run that was set up in another way."""
-    found = found if isinstance(found, dict) else {}
-    other = [name for name, value in here.items() if found.get(name) != value]
-    if other:
-        name = other[0]
-        raise ValueError(
-            f"The 'checkpoint' of TrainingLoop must belong to this run. Got "
-            f"{str(path)!r}, written with another {', '.join(other)} ({name} was "
-            f"{found.get(name)!r}, is {here[name]!r}); restore these, remove the file "
-            f"to begin anew, or pass another name."
-        )
+def _run_of(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what the run is known by that wrote a state."""
+    run = state.get("run")
+    return run if isinstance(run, dict) else {}
+
+
+def _differences(found: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    """Return the names under which a file says something else, or nothing."""
+    return [name for name, value in here.items() if found.get(name) != value]
 
 
 def check_fits(found: Any, here: dict[str, Any]) -> None:
@@ -158,8 +197,13 @@ def _outline(found: Any, here: dict[str, Any]) -> dict[str, Any]:
         for place in (("scaler",), ("optimizer", "state"), ("history", "epoch"))
     )
     rows = epochs.numel() if isinstance(epochs, Tensor) else 0
+    outline = dict(here)
+    if "schedule" in here:
+        # Private names of a scheduler come and go as it is stepped.
+        public = [name for name in here["schedule"] if not name.startswith("_")]
+        outline["schedule"] = dict.fromkeys(public)
     return {
-        **here,
+        **outline,
         "model": {},  # compared by shapes
         "kind": None,
         "optimizer": {

@@ -16,7 +16,8 @@ from statlearn.neural._loss_reweighter import (
     weighted_sum,
 )
 from statlearn.neural._precision import autocast_of, read_precision
-from statlearn.neural._training._batches import Batches, moved, weight_and_groups
+from statlearn.neural._training._batch_rows import moved, weight_and_groups
+from statlearn.neural._training._batches import Batches
 
 
 @contextmanager
@@ -36,6 +37,23 @@ def device_of(model: nn.Module) -> torch.device:
     for tensor in chain(model.parameters(), model.buffers()):
         return tensor.device
     return torch.device("cpu")
+
+
+def read_device(device: Any, model: nn.Module, caller: str) -> torch.device:
+    """Return a device that there is, that of the model for None."""
+    if device is None:
+        return device_of(model)
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    # By the device, torch raises one for names, one for builds and one for backends.
+    except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"The 'device' of {caller} must be one that torch can compute on here. Got "
+            f"{device!r} ({reason}); pass for example 'cpu' or 'cuda'."
+        ) from error
+    return found
 
 
 def predict(
@@ -81,7 +99,7 @@ def predict(
     torch.Size([5, 2])
     """
     batches = Batches(*inputs, batch_size=batch_size, shuffle=False)
-    place = device_of(model) if device is None else torch.device(device)
+    place = read_device(device, model, "predict")
     autocast = autocast_of(read_precision(precision, "predict"), place)
     found = []
     with mode(model, training=False), torch.no_grad(), autocast:
@@ -141,7 +159,7 @@ def evaluate(
     >>> evaluate(model, squares, Batches(torch.tensor([[1.0], [3.0]]), batch_size=1))
     5.0
     """
-    place = device_of(model) if device is None else torch.device(device)
+    place = read_device(device, model, "evaluate")
     autocast = autocast_of(read_precision(precision, "evaluate"), place)
     total = weight = 0.0
     with mode(model, training=False), torch.no_grad(), autocast:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from statlearn.schedules import Schedule
 
@@ -17,18 +18,32 @@ class LearningRate:
     Parameters
     ----------
     optimizer : Optimizer
-    schedule : callable or None
-        ``step -> rate`` of the first group; None leaves all rates as they are.
+    schedule : callable, LRScheduler or None
+        ``step -> rate`` of the first group; a scheduler of torch sets the rates itself,
+        and None leaves all as they are.
+
+    Attributes
+    ----------
+    scheduler : LRScheduler or None
+        To be stepped after each update.
     """
 
     def __init__(
-        self, optimizer: torch.optim.Optimizer, schedule: Callable[[int], Any] | None
+        self,
+        optimizer: torch.optim.Optimizer,
+        schedule: Callable[[int], Any] | LRScheduler | None,
     ) -> None:
-        if schedule is not None and not callable(schedule):
+        self.scheduler: LRScheduler | None = None
+        if isinstance(schedule, LRScheduler):
+            _check_scheduler(schedule, optimizer)
+            self.scheduler, schedule = schedule, None
+        is_class = isinstance(schedule, type) and issubclass(schedule, LRScheduler)
+        if schedule is not None and (is_class or not callable(schedule)):
             raise TypeError(
                 f"The 'schedule' of TrainingLoop must be a callable step -> learning "
-                f"rate. Got {schedule!r}; pass one of statlearn.schedules, or None for "
-                f"the rate of the optimizer."
+                f"rate, or an LRScheduler of torch with the optimizer of the loop. Got "
+                f"{schedule!r}; pass one of statlearn.schedules, such a scheduler, or "
+                f"None for the rate of the optimizer."
             )
         self._optimizer, self._given = optimizer, schedule
         self._first: dict[str, Any] = optimizer.param_groups[0]
@@ -76,3 +91,20 @@ class LearningRate:
             else:
                 group["lr"] = rate * ratio
         return rate
+
+
+def _check_scheduler(scheduler: LRScheduler, optimizer: torch.optim.Optimizer) -> None:
+    """Refuse a scheduler of other rates, or one that asks for more than a step."""
+    kind = type(scheduler).__name__
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise TypeError(
+            f"The 'schedule' of TrainingLoop must make steps without a measure. Got "
+            f"{kind}, which asks for one; step it in a callback, for example lambda "
+            f"progress: scheduler.step(progress.loss)."
+        )
+    if scheduler.optimizer is not optimizer:
+        raise ValueError(
+            f"The 'schedule' of TrainingLoop must be of the optimizer of the loop. Got "
+            f"{kind} of another one; pass {kind}(optimizer, ...) of the optimizer that "
+            f"the loop gets."
+        )

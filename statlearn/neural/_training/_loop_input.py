@@ -11,7 +11,10 @@ from torch import nn
 
 from statlearn.neural._loss_reweighter import LossReweighter
 from statlearn.neural._training._history import Progress
+from statlearn.neural._training._identity import describe, optimizer_settings
+from statlearn.neural._training._update import Means
 from statlearn.utils._validation import positive_integer, positive_number
+from statlearn.weights import get_rule
 
 
 def steps_of(
@@ -82,3 +85,17 @@ def read_updates(number: Any, name: str) -> int | None:
     if number is None:
         return None
     return positive_integer(number, name, "TrainingLoop", "pass a number of updates")
+
+
+def settings_of(
+    optimizer: torch.optim.Optimizer, loss_fn: Any, schedule: Any, means: Means
+) -> dict[str, Any]:
+    """Return the settings that a file must share with a run to be taken up by it."""
+    rule = None if means.reweighter is None else get_rule(means.reweighter.rule)
+    return optimizer_settings(optimizer) | {
+        "loss": describe(loss_fn),
+        "schedule": describe(schedule),
+        "weighting": describe(rule),
+        "clip_norm": means.clip_norm,
+        "precision": str(means.precision),
+    }

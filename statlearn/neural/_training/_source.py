@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from torch.utils.data import TensorDataset
+
+from statlearn.neural._training._batch_rows import mapped
 from statlearn.neural._training._batches import Batches, set_epoch
+from statlearn.neural._training._identity import checksum, checksum_of_rows
 from statlearn.neural._training._seeding import Key, seed_at
 
 _END = object()
@@ -34,9 +39,18 @@ class Source:
         except TypeError:  # such as a loader of a stream
             self.n_batches = None
 
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """Return what a run must share with this one to go on from it."""
-        own = self._batches.identity() if isinstance(self._batches, Batches) else {}
+        batches = self._batches
+        own: dict[str, Any] = {}
+        if isinstance(batches, Batches):
+            own = batches.identity()
+        elif isinstance(batches, (list, tuple)) and batches:
+            # Of the last one too, which is often the smaller one.
+            own = {"data": checksum(*_tensors(batches[0]), *_tensors(batches[-1]))}
+        elif hasattr(batches, "dataset"):
+            own = _identity_of_loader(batches)
         return {"number of batches": self.n_batches, **own}
 
     def epoch(
@@ -75,7 +89,36 @@ class Source:
 
         found = islice(fetch(), start - number, None)
         batch = next(found, _END)
+        if batch is _END and start == 0:
+            raise ValueError(
+                f"The 'batches' of TrainingLoop must hold at least one batch. Got none "
+                f"in epoch {epoch}; pass data, or a smaller batch_size if drop_last is "
+                f"on."
+            )
         while batch is not _END:
             after = next(found, _END)
             yield batch, after is _END
             batch = after
+
+
+def _identity_of_loader(loader: Any) -> dict[str, Any]:
+    """Return what a loader says of its data, without going through them."""
+    dataset = loader.dataset
+    found = {"batch_size": getattr(loader, "batch_size", None)}
+    if hasattr(dataset, "__len__"):
+        found["rows"] = len(dataset)
+    if isinstance(dataset, TensorDataset):
+        found["data"] = checksum_of_rows(*dataset.tensors)
+    return found
+
+
+def _tensors(batch: Any) -> list[Any]:
+    """Return the tensors, arrays and lists of texts of a batch."""
+    found: list[Any] = []
+
+    def note(part: Any) -> Any:
+        found.append(part)
+        return part
+
+    mapped(batch, note)
+    return found

@@ -24,7 +24,7 @@ from statlearn.neural._loss_reweighter import (
     weighted_sum,
 )
 from statlearn.neural._precision import autocast_of, scaler_of
-from statlearn.neural._training._batches import (
+from statlearn.neural._training._batch_rows import (
     moved,
     n_rows,
     rows_of,
@@ -256,7 +256,8 @@ class Update:
             raise ValueError(
                 f"The 'optimizer' of {_CALLER} must hold parameters that the losses "
                 f"depend on. Got no gradient for any of them at step {step}; make it "
-                f"of the parameters that this model has now."
+                f"after maps are put on weights, of map_parameters(model), or else of "
+                f"the parameters that the model has now."
             )
         self._kept = []
         if self.scaler is not None:

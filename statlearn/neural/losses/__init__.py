@@ -161,9 +161,12 @@ class PerSampleLoss(nn.Module):
 
     Notes
     -----
-    In skorch: ``NeuralNet(module, criterion=PerSampleLoss,
-    criterion__loss="cross_entropy", criterion__reduction="mean")``. To weigh samples
-    there, keep the reduction "none" and average with weights in an own ``get_loss``.
+    In skorch: ``NeuralNetClassifier(module, criterion=PerSampleLoss,
+    criterion__loss="cross_entropy", criterion__reduction="mean",
+    predict_nonlinearity=functools.partial(torch.softmax, dim=-1))``. skorch knows only
+    for the losses of torch what makes probabilities of outputs: without the last
+    argument ``predict_proba`` returns the logits. To weigh samples there, keep the
+    reduction "none" and average with weights in an own ``get_loss``.
 
     Examples
     --------

@@ -10,13 +10,12 @@ torch = pytest.importorskip("torch")
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 from loop_cases import equal, loop_of, net, rows  # noqa: E402
-from statlearn.neural._training._batches import (  # noqa: E402
-    Batch,
-    Batches,
+from statlearn.neural._training._batch_rows import (  # noqa: E402
     moved,
     rows_of,
     weight_and_groups,
 )
+from statlearn.neural._training._batches import Batch, Batches  # noqa: E402
 from statlearn.sampling import DomainBatchSampler, WeightedSampler  # noqa: E402
 
 

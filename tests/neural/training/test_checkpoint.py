@@ -4,6 +4,7 @@ import copy
 import os
 import pickle
 import signal
+from functools import partial
 from zipfile import ZipFile
 
 import numpy as np
@@ -13,9 +14,18 @@ torch = pytest.importorskip("torch")
 
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
-from loop_cases import batches_of, equal, loop_of, net, rows  # noqa: E402
+from loop_cases import (  # noqa: E402
+    batches_of,
+    cross_entropy,
+    equal,
+    loop_of,
+    net,
+    rows,
+)
+from statlearn.neural import TrainingLoop  # noqa: E402
 from statlearn.neural._training import _checkpoint as files  # noqa: E402
-from statlearn.schedules import Cosine  # noqa: E402
+from statlearn.schedules import Constant, Cosine  # noqa: E402
+from statlearn.weights import KLTilt  # noqa: E402
 
 N_EPOCHS = 2
 SETTINGS = {"schedule": Cosine(0.1, n_steps=10, warmup=2), "random_state": 7}
@@ -54,6 +64,10 @@ def resumed(path, make=batches_of, **options):
     loop = loop_of(trained, **SETTINGS, checkpoint=path, **options)
     loop.run(make(rows()), N_EPOCHS)
     return trained, loop
+
+
+def rate_of(number):
+    return lambda step: number
 
 
 class Stop(Exception):
@@ -171,10 +185,11 @@ def test_a_finished_run_is_only_loaded(tmp_path):
 
 def test_a_finished_run_can_be_made_longer(tmp_path):
     path = tmp_path / "run.pt"
-    whole_run(checkpoint=path)
-    options = {"checkpoint": path, "random_state": 7, "schedule": lambda step: 0.01}
-    loop = loop_of(model(), **options)
-    assert len(loop.run(batches_of(rows()), 3).loss) == 15
+    for n_epochs in (N_EPOCHS, 3):
+        loop = loop_of(model(), checkpoint=path, schedule=Constant(0.01))
+        loop.run(batches_of(rows()), n_epochs)
+    assert len(loop.history_.loss) == 15
+    assert loop.history_.epoch_loss()[2] < loop.history_.epoch_loss()[0]
 
 
 def test_a_seed_of_chance_is_kept_in_the_file(tmp_path):
@@ -257,6 +272,100 @@ def test_a_file_of_another_run_is_refused(tmp_path, options, words):
     loop = loop_of(model(), **{**SETTINGS, "checkpoint": path, **options})
     with pytest.raises(ValueError, match=words):
         loop.run(batches_of(rows()), N_EPOCHS)
+
+
+def made(
+    trained, *, lr=0.05, optimizer=torch.optim.AdamW, loss=cross_entropy, **options
+):
+    stepper = optimizer(trained.parameters(), lr=lr)
+    return TrainingLoop(trained, loss, stepper, random_state=0, **options)
+
+
+def doubled(model, batch):
+    return 2.0 * cross_entropy(model, batch)
+
+
+SGD = partial(torch.optim.SGD, momentum=0.9)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ({"lr": 1e-5}, {"lr": 0.1}, r"another lr \(lr was '\(1e-05\)', is '\(0.1\)'\)"),
+        (
+            {"optimizer": SGD},
+            {"optimizer": partial(SGD, weight_decay=0.1)},
+            "another weight_decay",
+        ),
+        (
+            {"optimizer": SGD},
+            {"optimizer": partial(SGD, nesterov=True)},
+            "another nesterov",
+        ),
+        ({}, {"loss": doubled}, r"another loss \(.*cross_entropy.*doubled"),
+        ({}, {"schedule": Constant(0.1)}, "another schedule"),
+        ({"schedule": rate_of(0.1)}, {"schedule": rate_of(0.2)}, "another schedule"),
+        ({}, {"clip_norm": 1.0}, "another clip_norm"),
+        ({}, {"precision": "bf16"}, "another precision"),
+        ({"weighting": KLTilt(1.0)}, {"weighting": KLTilt(2.0)}, "another weighting"),
+    ],
+    ids=[
+        *("rate", "decay", "nesterov", "loss", "schedule", "closure", "clipping"),
+        *("precision", "rule"),
+    ],
+)
+def test_a_file_of_other_settings_is_refused(tmp_path, before, after, words):
+    path = tmp_path / "run.pt"
+    batches = batches_of(rows())
+    made(model(), checkpoint=path, **before).run(batches, 2, n_steps=3)
+    trained = model()
+    loop = made(trained, checkpoint=path, **before | after)
+    with pytest.raises(ValueError, match=f"'checkpoint' of TrainingLoop .*{words}"):
+        loop.run(batches, 2)
+    assert equal(trained, model())
+    again = made(model(), checkpoint=path, **before)
+    assert len(again.run(batches, 2).loss) == 10
+
+
+def as_list(data):
+    return list(batches_of(data, shuffle=False))
+
+
+@pytest.mark.parametrize("make", [batches_of, loader, as_list])
+@pytest.mark.parametrize("part", [0, 1], ids=["rows", "targets"])
+def test_a_file_of_other_data_of_the_same_shape_is_refused(tmp_path, make, part):
+    path = tmp_path / "run.pt"
+    loop_of(model(), checkpoint=path).run(make(rows()), 2, n_steps=3)
+    data = list(rows())
+    data[part] = data[part].flip(0)
+    with pytest.raises(ValueError, match=r"another data"):
+        loop_of(model(), checkpoint=path).run(make(data), 2)
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "groups"])
+def test_a_file_of_other_weights_or_groups_is_refused(tmp_path, name):
+    path = tmp_path / "run.pt"
+    for number in (1, 2):
+        values = np.full(40, 1)
+        values[7] = number
+        loop = loop_of(model(), checkpoint=path)
+        batches = batches_of(rows(), **{name: values})
+        if number == 1:
+            loop.run(batches, 2, n_steps=3)
+    with pytest.raises(ValueError, match=rf"another {name} "):
+        loop.run(batches, 2)
+
+
+def test_a_file_of_an_optimizer_that_a_schedule_has_moved_is_taken_up(tmp_path):
+    path = tmp_path / "run.pt"
+    trained = model()
+    optimizer = SGD(trained.parameters(), lr=0.05)
+    for n_steps in (3, 10):
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5)
+        options = {"checkpoint": path, "schedule": schedule, "random_state": 0}
+        loop = TrainingLoop(trained, cross_entropy, optimizer, **options)
+        loop.run(batches_of(rows()), 2, n_steps=n_steps)
+    assert loop.step_ == 10
 
 
 def test_a_file_of_other_batches_is_refused(tmp_path):

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, UserDict
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from loop_cases import cross_entropy, equal, net, rows  # noqa: E402
-from statlearn.neural import TrainingLoop  # noqa: E402
+from torch import nn  # noqa: E402
+
+from loop_cases import bits, cross_entropy, equal, net, rows  # noqa: E402
+from statlearn.neural import TrainingLoop, map_parameters  # noqa: E402
+from statlearn.neural._training._batch_rows import moved  # noqa: E402
+from statlearn.neural.adapters import apply_lora  # noqa: E402
 from statlearn.weights import InverseFrequency  # noqa: E402
 
 WEIGHT = [0.0, 2.0, 1.0, 0.0, 1.0, 3.0]
@@ -68,10 +75,91 @@ def test_an_optimizer_of_another_model_is_refused():
     model, other = net(norm=True), net()
     optimizer = torch.optim.SGD(other.parameters(), lr=0.1)
     loop = TrainingLoop(model, cross_entropy, optimizer)
-    with pytest.raises(ValueError, match="make it of the parameters that this model"):
+    with pytest.raises(
+        ValueError, match="or else of the parameters that the model has"
+    ):
         loop.run([(X, y)])
     assert equal(model, net(norm=True))
     assert loop.step_ == 0
+
+
+class Encoding(UserDict):
+    """What a tokenizer returns: a mapping with attributes, and names as attributes."""
+
+    def __init__(self, data, encodings=None):
+        super().__init__(data)
+        self.encodings = encodings
+
+    def __getattr__(self, name):
+        return self.data[name]
+
+
+MAPPINGS = {
+    "user dict": UserDict,
+    "ordered": OrderedDict,
+    "read only": MappingProxyType,
+    "encoding": lambda parts: Encoding(parts, "more"),
+}
+
+
+@pytest.mark.parametrize("make", MAPPINGS.values(), ids=MAPPINGS)
+@pytest.mark.parametrize("kind", [list, torch.tensor], ids=["list", "tensor"])
+def test_weights_and_groups_count_in_every_mapping(make, kind):
+    X, y = rows(6)
+
+    def loss(model, batch):
+        seen.append(batch)
+        return cross_entropy(model, dict(batch))
+
+    parts = {"X": X, "y": y, "sample_weight": kind(WEIGHT)}
+    seen = []
+    assert equal(trained(make(parts), loss), trained(parts, loss))
+    assert len(seen[0]["X"]) == 4
+    assert type(seen[0]) in (type(make({})), dict)
+    del parts["sample_weight"]
+    parts["groups"] = [0, 0, 0, 1, 1, 2]
+    rule = {"weighting": InverseFrequency()}
+    grouped = trained(make(parts), loss, **rule)
+    assert equal(grouped, trained(parts, loss, **rule))
+    assert not equal(grouped, trained({"X": X, "y": y}, loss))
+
+
+def test_a_mapping_keeps_its_attributes_and_is_not_changed():
+    X, y = rows(6)
+    batch = Encoding({"X": X, "y": y, "sample_weight": torch.tensor(WEIGHT)}, "more")
+
+    def loss(model, batch):
+        assert batch.encodings == "more"
+        return torch.nn.functional.cross_entropy(
+            model(batch.X), batch.y, reduction="none"
+        )
+
+    assert equal(trained(batch, loss), trained(dict(batch)))
+    assert batch["X"] is X
+
+
+def test_tensors_in_every_mapping_are_moved():
+    meta = torch.device("meta")
+    for make in MAPPINGS.values():
+        inner = make({"y": torch.ones(3)})
+        found = moved(make({"X": torch.ones(2), "inner": inner}), meta)
+        assert found["X"].device == found["inner"]["y"].device == meta
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+def test_an_optimizer_made_before_the_maps_is_refused_at_the_first_update(bias):
+    X, y = rows(6)
+    model = nn.Sequential(nn.Linear(5, 4, bias=bias), nn.Linear(4, 2, bias=bias))
+    early = torch.optim.AdamW(model.parameters(), lr=0.1)
+    apply_lora(model, r=2)
+    before = bits(model)
+    loop = TrainingLoop(model, cross_entropy, early)
+    with pytest.raises(ValueError, match=r"no gradient .* map_parameters\(model\)"):
+        loop.run([(X, y)])
+    assert loop.step_ == 0
+    assert equal(before, bits(model))
+    late = torch.optim.AdamW(map_parameters(model), lr=0.1)
+    assert TrainingLoop(model, cross_entropy, late).run([(X, y)]).step.size == 1
 
 
 @pytest.mark.parametrize(
