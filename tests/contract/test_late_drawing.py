@@ -75,6 +75,7 @@ def loaded():
     return {room: seen for room, *seen in map(str.split, done.stdout.splitlines())}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", MAKE)
 def test_matplotlib_is_loaded_by_drawing_only(room, loaded):
     assert loaded[room] == ["False", "True"]

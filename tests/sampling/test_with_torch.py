@@ -62,6 +62,7 @@ def test_loader_takes_flat_replay_on_a_concatenated_dataset():
         assert batch[:, 0].tolist() == [*old.tolist(), *new.tolist()]
 
 
+@pytest.mark.slow
 def test_training_resumes_although_the_loader_read_ahead():
     whole = [
         batch[:, 0].tolist() for batch in loader(60, 0, batch_sampler=workers.cooled())

@@ -179,6 +179,7 @@ def test_weight_is_computed_once_within_cached():
 
 
 # PyTorch's own compiler does what the warning warns of.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize(
     ("function", "learnable"), [("arctan", False), ("arctan", True), ("tanh", False)]
