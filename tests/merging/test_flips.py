@@ -60,7 +60,11 @@ def test_perceptrons_whose_units_cannot_be_flipped_are_refused(way, activation):
 @pytest.mark.parametrize("activation", ["tanh", "identity"])
 @pytest.mark.parametrize("way", WAYS)
 def test_perceptrons_of_odd_activations_are_accepted(way, activation):
-    WAYS[way](*networks(activation))
+    pair = networks(activation)
+    before = [[array.copy() for array in net.coefs_] for net in pair]
+    WAYS[way](*pair)
+    for net, arrays in zip(pair, before, strict=True):
+        assert all(map(np.array_equal, net.coefs_, arrays))
 
 
 def test_activation_of_the_model_counts_as_that_of_the_reference_does():
