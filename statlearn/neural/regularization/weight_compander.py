@@ -93,9 +93,10 @@ class WeightCompander(WeightMap):
     A step costs one function of each weight more and its slope: three to five
     nanoseconds a weight on one core for the arctangent, where a plain step on 50 rows
     takes some fifteen, and about a tenth of a millisecond a layer. So small perceptrons
-    and batches train up to twice as long, large ones a third longer; convolutions, which
-    use a weight at every pixel, about a tenth. A layer that is used several times in a
-    step computes its weight once within ``torch.nn.utils.parametrize.cached()``. The state is two numbers, four with
+    and batches train up to twice as long, large ones a third longer; convolutions,
+    which use a weight at every pixel, about a tenth. A layer that is used several times
+    in a step computes its weight once within
+    ``torch.nn.utils.parametrize.cached()``. The state is two numbers, four with
     `learnable`. Half precision is computed in single precision.
 
     The paper's function was not available to us in full: the arctangent with two scales
