@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.merging._descent import assigned, in_units, unit_of
+from statlearn.merging._descent import assigned
 from statlearn.merging._evidence import read_layers, read_rows
 from statlearn.merging._flips import names_that_flip
 from statlearn.merging._matching import (
@@ -18,6 +18,7 @@ from statlearn.merging._matching import (
     read_networks,
 )
 from statlearn.merging._state import Array, check_finite, listed, to_array
+from statlearn.merging._units import in_units, unit_of
 from statlearn.merging.permutation_spec import PermutationSpec
 
 # Rows that pass through both networks at a time.

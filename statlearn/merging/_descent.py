@@ -14,8 +14,7 @@ small numbers are measured in another unit, a power of two for each permutation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import frexp
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -25,15 +24,12 @@ from scipy.optimize import linear_sum_assignment
 
 from statlearn.merging._permute import along_axis, with_blocks
 from statlearn.merging._state import Array, is_statistic
+from statlearn.merging._units import in_units, unit_of
 from statlearn.merging.permutation_spec import Permutations, PermutationSpec, Signs
 
 # A permutation with the signs of its units, None if they have none.
 Placed = tuple[NDArray[np.intp], NDArray[np.int8] | None]
 Order = Literal["random", "forward", "backward"]
-
-# Products of arrays are doubles, to full precision, for norms up to this number and
-# down to its inverse.
-LARGE = 2.0**200
 
 
 class Descent:
@@ -164,20 +160,6 @@ def _differs(old: Placed, new: Placed) -> NDArray[np.bool_]:
     if old[1] is not None and new[1] is not None:
         different |= old[1] != new[1]
     return different
-
-
-def unit_of(arrays: Sequence[Array]) -> int:
-    """Return the power of two to measure arrays in: 0 unless products leave doubles."""
-    with np.errstate(over="ignore", under="ignore"):
-        norm = max((float(np.linalg.norm(array)) for array in arrays), default=0.0)
-    if 1.0 / LARGE < norm < LARGE:
-        return 0
-    return frexp(max((float(np.abs(a).max(initial=0.0)) for a in arrays), default=0))[1]
-
-
-def in_units(array: Any, power: int) -> Any:
-    """Return numbers measured in a power of two; the same array if that is one."""
-    return np.ldexp(array, -power) if power else array
 
 
 class Pair:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import frexp
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from statlearn.merging._units import in_units, unit_of
 
 Array = NDArray[np.float64]
 
 # Most and fewest numbers in a block, and how many blocks a smaller array has: a call on
 # fewer numbers costs more than the arithmetic, and several blocks are held at a time.
 BLOCK, LEAST_BLOCK, BLOCKS = 32768, 4096, 8
-
-# Sums of squares and their products are doubles for numbers up to this power of two,
-# and down to its inverse.
-_POWER = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +94,11 @@ def in_unit(entry: Entry) -> tuple[Entry, int]:
     Finite numbers are times two to this power what they were. Those of fewer than 64
     bits always have products.
     """
+    if entry.base.dtype.itemsize < 8:
+        return entry, 0
     arrays = (entry.base, *entry.models)
-    flat = [array.reshape(-1) for array in arrays]
-    if entry.base.dtype.itemsize < 8 or entry.size == 0:
+    power = unit_of(array.reshape(-1) for array in arrays)
+    if not power:
         return entry, 0
-    with np.errstate(over="ignore", under="ignore"):
-        squares = sum(float(np.einsum("i,i->", a, a)) for a in flat)
-    if 4.0**-_POWER < squares < 4.0**_POWER:  # which costs less than the largest number
-        return entry, 0
-    largest = max(float(max(array.max(), -array.min())) for array in arrays)
-    power = frexp(largest)[1]
-    base, *models = (np.ldexp(array.astype(np.float64), -power) for array in arrays)
+    base, *models = (in_units(array.astype(np.float64), power) for array in arrays)
     return Entry(entry.name, base, tuple(models)), power

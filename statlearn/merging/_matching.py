@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from statlearn.merging._descent import LARGE, Descent, Order, in_units, unit_of
+from statlearn.merging._descent import Descent, Order
 from statlearn.merging._flips import names_that_flip
 from statlearn.merging._permute import permute_array, random_signs
 from statlearn.merging._state import (
@@ -28,6 +28,7 @@ from statlearn.merging._state import (
     listed,
     to_array,
 )
+from statlearn.merging._units import LARGE, in_units, unit_of
 from statlearn.merging._views import get_weights
 from statlearn.merging.permutation_spec import Permutations, PermutationSpec, Signs
 from statlearn.utils._arrays import real_number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from statlearn.exceptions import FactorMergingWarning
-from statlearn.merging._merger_inputs import compare_models
+from statlearn.merging._merger_inputs import compare_models, listed_models
 from statlearn.merging._methods import (
     MERGE_METHODS,
     MergeMethod,
@@ -171,25 +171,14 @@ def merge_weights(
             f"Got {scale!r} and base=None; pass the base, or leave the scale at 1."
         )
     compare_models([*models, base], "merge_weights")
-    known: dict[str, None] = {}
-    for position, state in enumerate((start, *states)):
-        who = f"model {position - 1}" if position else "the base"
-        check_names(state, who, "merge_weights")
-        known |= dict.fromkeys(state)
-    keep = keeper(known, include, exclude)
-    if not start or any(map(keep, known)):
-        check_models(start, states, "merge_weights", keep=keep)
+    keep = names_to_merge(start, states, include, exclude, "merge_weights")
     _check_companions(start, options)
     options |= {"weights": weights, "scale": scale, "density": density}
-    merged: dict[str, Any] = {}
-    tasks = plan(
-        list(start), row, options, random_state, include, exclude, overrides, known
-    )
+    tasks = plan(list(start), keep, row, options, random_state, overrides)
     _check_shared(tasks, start, states)
+    merged: dict[str, Any] = {}
     for task in tasks:
-        part = _only(start, task.names)
-        others = states if task.row is not None else []
-        merged |= task.run(part, [_only(state, part) for state in others])
+        merged |= task.run(start, states, task.names)
     return {name: merged[name] for name in start}
 
 
@@ -217,31 +206,50 @@ class Task:
         on_one_vector = self.arguments.get("convention") == "authors"
         return self.row is None or (self.row.by_array and not on_one_vector)
 
-    def run(self, base: State, states: Sequence[State]) -> dict[str, Any]:
-        """Merge arrays of these names, all of them or some."""
+    def run(
+        self, base: State, states: Sequence[State], names: Sequence[str]
+    ) -> dict[str, Any]:
+        """Merge arrays of some of its names, which models need for a rule alone."""
+        part = _only(base, names)
         if self.row is None:
-            twins = twins_of(base, [])
-            copies = {name: copied(base[name]) for name in set(twins.values())}
-            return {name: copies[twins[name]] for name in base}
-        return _call(self.row, base, states, dict(self.arguments))
+            twins = twins_of(part, [])
+            copies = {name: copied(part[name]) for name in set(twins.values())}
+            return {name: copies[twins[name]] for name in part}
+        parts = [_only(state, names) for state in states]
+        return _call(self.row, part, parts, dict(self.arguments))
+
+
+def names_to_merge(
+    base: State,
+    states: Sequence[State],
+    include: Patterns,
+    exclude: Patterns,
+    caller: str,
+) -> Callable[[str], bool]:
+    """Return what tells whether a name is merged, after a look at all of these.
+
+    Other names are the base's alone, whatever the models have under them.
+    """
+    known: dict[str, None] = {}
+    for position, state in enumerate((base, *states)):
+        who = f"model {position - 1}" if position else "the base"
+        check_names(state, who, caller)
+        known |= dict.fromkeys(state)
+    keep = keeper(known, include, exclude)
+    check_models(base, states, caller, keep=keep)
+    return keep
 
 
 def plan(
     names: Sequence[str],
+    keep: Callable[[str], bool],
     row: MergeMethod,
     settings: Mapping[str, Any],
     random_state: Any,
-    include: Patterns,
-    exclude: Patterns,
     overrides: Mapping[str, Mapping[str, Any]] | None,
-    known: Iterable[str] | None = None,
 ) -> list[Task]:
-    """Say what happens to which arrays; all tasks draw from one generator.
-
-    Patterns have to match one of the known names, by default those of the base.
-    """
+    """Say what happens to which arrays; all tasks draw from one generator."""
     settings = {**settings, "random_state": as_generator(random_state)}
-    keep = keeper(names if known is None else known, include, exclude)
     rest = [name for name in names if keep(name)]
     left_out = [name for name in names if not keep(name)]
     _warn_of_factors(rest)
@@ -264,16 +272,7 @@ def _read(
     base: Any, models: Sequence[Any], row: MergeMethod
 ) -> tuple[State, list[State]]:
     """Return state dicts of base and models; the first model stands in for no base."""
-    if isinstance(models, Mapping) or not isinstance(models, Sequence):
-        raise TypeError(
-            "The 'models' of merge_weights must be a list of models. Got "
-            f"{type(models).__name__}; put them into a list, also if it is one."
-        )
-    if not models:
-        raise ValueError(
-            "merge_weights needs at least one model. Got an empty list; pass models."
-        )
-    states = [get_weights(model) for model in models]
+    states = [get_weights(model) for model in listed_models(models, "merge_weights")]
     if base is not None:
         return get_weights(base), states
     if "base" in row.needs:

@@ -31,16 +31,16 @@ class AnyModel:
     predict = score = None
 
 
-def listed_models(models: Any) -> list[Any]:
+def listed_models(models: Any, caller: str) -> list[Any]:
     """Return the models as a list with something in it."""
     if isinstance(models, Mapping) or not isinstance(models, Sequence):
         raise TypeError(
-            "The 'models' of ModelMerger must be a list of models. Got "
+            f"The 'models' of {caller} must be a list of models. Got "
             f"{type(models).__name__}; put them into a list, also if it is one."
         )
     if not models:
         raise ValueError(
-            "ModelMerger needs at least one model. Got an empty list; pass models."
+            f"{caller} needs at least one model. Got an empty list; pass models."
         )
     return list(models)
 

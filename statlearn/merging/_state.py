@@ -401,8 +401,8 @@ def model_shares(weights: Any, n_models: int, rule: str) -> Array:
             f"The 'weights' of {rule} must be >= 0, not all of them zero. Got "
             f"{shares.tolist()}; pass non-negative weights."
         )
-    total: Array = shares / shares.sum()
-    return total
+    normalised: Array = shares / shares.sum()
+    return normalised
 
 
 def weight_entries(base: State, models: Sequence[State]) -> Iterator[Entry]:

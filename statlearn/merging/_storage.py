@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from statlearn.merging._merge_weights import Task, plan
+from statlearn.merging._merge_weights import Task, names_to_merge, plan
 from statlearn.merging._methods import MergeMethod, Rule, find_method
 from statlearn.merging._model_files import (
     Contents,
@@ -18,9 +18,8 @@ from statlearn.merging._model_files import (
     shard_size,
     write_model,
 )
-from statlearn.merging._name_choice import keeper
 from statlearn.merging._safetensors import Stored, dtype_name
-from statlearn.merging._state import State, check_models, to_array
+from statlearn.merging._state import State, to_array
 from statlearn.merging._views import get_weights
 
 PathLike = str | os.PathLike[str]
@@ -275,24 +274,17 @@ def merge_files(
     start, states = _models(base, models)
     if base is None:
         _require_no_base(row, scale)
-    known = list(dict.fromkeys(name for state in (start, *states) for name in state))
-    keep = keeper(known, include, exclude)
-    check_models(start, states, "merge_files", keep=keep)
+    keep = names_to_merge(start, states, include, exclude, "merge_files")
     target = check_target(destination, limit, [start, *states])
     contents = _contents(start, "merge_files")
     options |= {"weights": weights, "scale": scale, "density": density}
-    tasks = plan(
-        list(start), row, options, random_state, include, exclude, overrides, known
-    )
+    tasks = plan(list(start), keep, row, options, random_state, overrides)
     for task in tasks:
         _require_by_array(task)
     task_of = {name: task for task in tasks for name in task.names}
 
     def fetch(name: str) -> NDArray[Any]:
-        origin = {name: start[name]}
-        known_to = states if keep(name) else []  # what is kept is the base's alone
-        merged = task_of[name].run(origin, [{name: state[name]} for state in known_to])
-        return to_array(merged[name])
+        return to_array(task_of[name].run(start, states, [name])[name])
 
     # Random rules draw in this order in memory too.
     order = [name for task in tasks for name in sorted(task.names)]

@@ -250,7 +250,7 @@ class ModelMerger(Delegating):
             rule needs a base, data or targets that were not passed.
         """
         row = find_method(self.method)
-        models = [thawed(model) for model in listed_models(models)]
+        models = [thawed(model) for model in listed_models(models, "ModelMerger")]
         base = thawed(base)
         template = common_template(models, base)
         origin = self._check_models(row, models, base)

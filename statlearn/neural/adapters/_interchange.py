@@ -24,10 +24,10 @@ from statlearn.neural.adapters._peft_files import (
     BLOCK,
     CONFIG,
     LORA,
-    PREFIX,
     WEIGHTS,
     by_tensor,
     layer_of,
+    peft_name,
     read_config,
     target_modules,
 )
@@ -109,7 +109,7 @@ def save_peft_adapter(
     is_lora = config["peft_type"] == "LORA"
     saved, beside = trained_beside(module, layers, with_bias=is_lora)
     tensors = {
-        f"{PREFIX}{name.removesuffix('weight')}{part}": value
+        peft_name(name, part): value
         for name, m in maps.items()
         for part, value in _parts(m).items()
     }

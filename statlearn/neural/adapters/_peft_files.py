@@ -94,7 +94,7 @@ def by_tensor(
         )
     wanted = dict.fromkeys([*layers, *_targets(config, module)])
     missing = [
-        _peft_name(name, part)
+        peft_name(name, part)
         for name in wanted
         for part in parts
         if part not in layers.get(name, {})
@@ -107,7 +107,7 @@ def by_tensor(
             f"trained on."
         )
     broken = [
-        _peft_name(name, part)
+        peft_name(name, part)
         for name, arrays in layers.items()
         for part, array in arrays.items()
         if not np.isfinite(array).all()
@@ -138,7 +138,8 @@ def layer_of(tensor: str) -> str:
     return tensor.removesuffix("weight").removesuffix(".")
 
 
-def _peft_name(name: str, part: str) -> str:
+def peft_name(name: str, part: str) -> str:
+    """Return what peft calls a part of the adapter of a weight."""
     return f"{PREFIX}{name.removesuffix('weight')}{part}"
 
 
