@@ -12,6 +12,7 @@ from statlearn.tour._section import (
     SectionResult,
     Table,
     left_out,
+    say_claims,
 )
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def run(progress: Progress, *, n_seeds: int = 2) -> SectionResult:
             f"they are for {runs.BITS} bits; {n_seeds} splits"
         ),
         measured=(
-            f"{sum(claims.values())} of {len(claims)} claims hold. {_adapting(found)} "
-            f"{_bounding(found)} {_quantising(found)}"
+            f"{say_claims(claims)} {_adapting(found)} {_bounding(found)} "
+            f"{_quantising(found)}"
         ),
         peer=(
             "LoRA, PiSSA and training all weights; PyTorch's SGD at the same and at a "

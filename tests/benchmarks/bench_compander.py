@@ -4,7 +4,8 @@ The map computes an arctangent of every weight in every step. What that is besid
 plain step depends on how often a step uses a weight: a linear layer once a row, a
 convolution once a row and pixel. So the bar stands beside networks of both kinds, with
 the time of the arctangents alone, which no implementation of the map can do without,
-and with the same map written in one line and left to autograd.
+and with the same map written in one line and left to autograd. Last, both are compiled,
+which joins the passes over a weight: what is left then is about the arctangent.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def main() -> None:
                 nn.functional.cross_entropy(model(X[rows]), y[rows]).backward()
                 optimizer.step()
 
-        def contestant(put=None, make=make, epoch=epoch):
+        def contestant(put=None, make=make, epoch=epoch, through=lambda model: model):
             torch.manual_seed(0)
             model = make()
             if put is not None:
@@ -81,7 +82,8 @@ def main() -> None:
             optimizer = torch.optim.SGD(
                 model.parameters(), lr=0.01, momentum=0.9, nesterov=True
             )
-            return lambda: epoch(model, optimizer)
+            run = through(model)
+            return lambda: epoch(run, optimizer)
 
         weights = [p.detach() for p in make().parameters() if p.ndim > 1]
         n_weights = sum(weight.numel() for weight in weights)
@@ -101,12 +103,19 @@ def main() -> None:
                 ),
                 "arctan by hand": contestant(by_hand),
                 "arctangents alone": angles,
+                "plain, compiled": contestant(through=torch.compile),
+                "arctan, compiled": contestant(compand, through=torch.compile),
             },
             size=f"{n_weights} weights, {n_steps} steps of {n_batch} rows",
             repeats=9,
         )
         bars += [
             bar("arctan / plain", result.ratio("arctan", "plain", "cpu"), at_most=BAR),
+            bar(
+                "arctan / plain, both compiled",
+                result.ratio("arctan, compiled", "plain, compiled", "cpu"),
+                at_most=BAR,
+            ),
             bar(
                 "arctan / arctan by hand",
                 result.ratio("arctan", "arctan by hand", "cpu"),
