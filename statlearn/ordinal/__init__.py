@@ -5,17 +5,16 @@ rare classes; `OrdinalRegression` is maximum likelihood with standard errors and
 Both stand on one engine and share families and links.
 """
 
+from statlearn.ordinal._brant import BrantTest
+from statlearn.ordinal._effects import MarginalEffects
+from statlearn.ordinal._path_plot import OrdinalPathDisplay
+from statlearn.ordinal._probability_plot import OrdinalProbabilityDisplay
+from statlearn.ordinal._proportionality import ProportionalityTest
+from statlearn.ordinal.ordinal_regression import OrdinalRegression
+from statlearn.ordinal.presto import PrestoClassifier
+from statlearn.ordinal.presto_cv import PrestoClassifierCV
+from statlearn.ordinal.presto_path import OrdinalPath, presto_path
 from statlearn.utils._wald import WaldTable
-
-from ._brant import BrantTest
-from ._effects import MarginalEffects
-from ._path_plot import OrdinalPathDisplay
-from ._probability_plot import OrdinalProbabilityDisplay
-from ._proportionality import ProportionalityTest
-from .ordinal_regression import OrdinalRegression
-from .presto import PrestoClassifier
-from .presto_cv import PrestoClassifierCV
-from .presto_path import OrdinalPath, presto_path
 
 __all__ = [
     "BrantTest",

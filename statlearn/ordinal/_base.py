@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from statlearn.ordinal._crossing import log_class_probabilities
+from statlearn.ordinal._families import OrdinalModel
+from statlearn.ordinal._problem import Fit, Problem
 from statlearn.utils._sklearn import CallbackSupportMixin
 from statlearn.utils._validation import (
     apply_class_weight,
@@ -17,10 +20,6 @@ from statlearn.utils._validation import (
     read_sample_weight,
     require_two_classes,
 )
-
-from ._crossing import log_class_probabilities
-from ._families import OrdinalModel
-from ._problem import Fit, Problem
 
 Array = NDArray[np.float64]
 

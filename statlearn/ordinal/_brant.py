@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from ._curvature import Piece
-from ._design import row_chunks, weighted_gram
-from ._fusion import boundary_names
-from ._inference import Covariance, clear_covariance, split_covariance
-from ._likelihood import Likelihood, boundary_slopes
-from ._links import Link
-from ._problem import Problem
-from ._proportionality import (
+from statlearn.ordinal._curvature import Piece
+from statlearn.ordinal._design import row_chunks, weighted_gram
+from statlearn.ordinal._fusion import boundary_names
+from statlearn.ordinal._inference import Covariance, clear_covariance, split_covariance
+from statlearn.ordinal._likelihood import Likelihood, boundary_slopes
+from statlearn.ordinal._links import Link
+from statlearn.ordinal._problem import Problem
+from statlearn.ordinal._proportionality import (
     NO_DEGREES,
     ProportionalityTest,
     Row,

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ._curvature import Piece
-from ._design import Matrix, linear_predictors
-from ._families import Terms
-from ._likelihood import Likelihood, boundary_slopes
-from ._problem import Fit, Problem
-from ._solver import ProximalNewton, Solution
+from statlearn.ordinal._curvature import Piece
+from statlearn.ordinal._design import Matrix, linear_predictors
+from statlearn.ordinal._families import Terms
+from statlearn.ordinal._likelihood import Likelihood, boundary_slopes
+from statlearn.ordinal._problem import Fit, Problem
+from statlearn.ordinal._solver import ProximalNewton, Solution
 
 Array = NDArray[np.float64]
 

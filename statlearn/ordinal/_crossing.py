@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.exceptions import CrossingError
-
-from ._families import OrdinalModel
+from statlearn.ordinal._families import OrdinalModel
 
 Array = NDArray[np.float64]
 

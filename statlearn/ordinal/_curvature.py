@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ._design import (
+from statlearn.ordinal._design import (
     Matrix,
     Scratch,
     project,
@@ -26,11 +26,11 @@ from ._design import (
     weighted_cross,
     weighted_gram,
 )
-from ._families import Terms
-from ._quadratic import ImplicitHessian
+from statlearn.ordinal._families import Terms
+from statlearn.ordinal._quadratic import ImplicitHessian
 
 if TYPE_CHECKING:
-    from ._likelihood import Likelihood
+    from statlearn.ordinal._likelihood import Likelihood
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from statlearn.ordinal._design import Matrix, project, row_chunks
+from statlearn.ordinal._families import Cumulative, Family, OrdinalModel
+from statlearn.ordinal._inference import Covariance, Layout
 from statlearn.utils._tables import number, probability, text_table
 from statlearn.utils._wald import NOT_COMPUTED, NOT_DETERMINED, normal_pvalue
-
-from ._design import Matrix, project, row_chunks
-from ._families import Cumulative, Family, OrdinalModel
-from ._inference import Covariance, Layout
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ._links import LINKS, Link
+from statlearn.ordinal._links import LINKS, Link
 
 Array = NDArray[np.float64]
 

@@ -14,15 +14,10 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from statlearn.utils._tables import facts
-from statlearn.utils._validation import read_sample_weight
-from statlearn.utils._wald import WaldTable, normal_interval, wald_table
-from statlearn.utils._warn import warn
-
-from ._base import OrdinalClassifierBase, TrainingData
-from ._brant import BrantTest, brant_test
-from ._columns import column_mask
-from ._effects import (
+from statlearn.ordinal._base import OrdinalClassifierBase, TrainingData
+from statlearn.ordinal._brant import BrantTest, brant_test
+from statlearn.ordinal._columns import column_mask
+from statlearn.ordinal._effects import (
     MarginalEffects,
     Margins,
     binary_columns,
@@ -30,15 +25,19 @@ from ._effects import (
     marginal_effects,
     mean_row,
 )
-from ._inference import Covariance, Layout, free_pattern
-from ._problem import PenaltySpec, Problem, pose
-from ._proportionality import (
+from statlearn.ordinal._inference import Covariance, Layout, free_pattern
+from statlearn.ordinal._problem import PenaltySpec, Problem, pose
+from statlearn.ordinal._proportionality import (
     ProportionalityTest,
     Study,
     likelihood_ratio_test,
     score_test,
 )
-from ._solver import Solution
+from statlearn.ordinal._solver import Solution
+from statlearn.utils._tables import facts
+from statlearn.utils._validation import read_sample_weight
+from statlearn.utils._wald import WaldTable, normal_interval, wald_table
+from statlearn.utils._warn import warn
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 
-from ._base import TrainingData
-from ._path import run_path
-from .presto import PrestoClassifier
+from statlearn.ordinal._base import TrainingData
+from statlearn.ordinal._path import run_path
+from statlearn.ordinal.presto import PrestoClassifier
 
 Array = NDArray[np.float64]
 # Of a user: the estimator, rows and labels.

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from statlearn.exceptions import CollinearityWarning, SeparationWarning
+from statlearn.ordinal._fusion import boundary_names
+from statlearn.ordinal._likelihood import boundary_slopes
+from statlearn.ordinal._problem import Problem
+from statlearn.ordinal._solver import Solution
 from statlearn.utils._warn import warn
-
-from ._fusion import boundary_names
-from ._likelihood import boundary_slopes
-from ._problem import Problem
-from ._solver import Solution
 
 Array = NDArray[np.float64]
 

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from ._fusion import boundary_names
-from ._identifiability import (
+from statlearn.ordinal._fusion import boundary_names
+from statlearn.ordinal._identifiability import (
     LARGE_PREDICTOR,
     has_vanished,
     null_directions,
     null_information,
 )
-from ._problem import Problem
+from statlearn.ordinal._problem import Problem
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

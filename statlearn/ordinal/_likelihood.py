@@ -21,7 +21,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ._curvature import (
+from statlearn.ordinal._curvature import (
     Piece,
     accumulate_from_above,
     explicit_hessian,
@@ -29,9 +29,9 @@ from ._curvature import (
     group_pieces,
     implicit_hessian,
 )
-from ._design import Design, Matrix, linear_predictors, project
-from ._families import Family
-from ._quadratic import ExplicitHessian, ImplicitHessian
+from statlearn.ordinal._design import Design, Matrix, linear_predictors, project
+from statlearn.ordinal._families import Family
+from statlearn.ordinal._quadratic import ExplicitHessian, ImplicitHessian
 
 Array = NDArray[np.float64]
 

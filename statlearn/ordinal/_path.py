@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
+from statlearn.ordinal._problem import Fit, Problem, alpha_grid
 from statlearn.utils._validation import as_numbers
-
-from ._problem import Fit, Problem, alpha_grid
 
 Array = NDArray[np.float64]
 

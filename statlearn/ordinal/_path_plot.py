@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from statlearn.ordinal import _path_drawing as drawing
+from statlearn.ordinal._fusion import boundary_names
+from statlearn.ordinal._profile import feature_position
+from statlearn.ordinal.presto_cv import PrestoClassifierCV
+from statlearn.ordinal.presto_path import OrdinalPath
 from statlearn.utils._optional import require
-
-from . import _path_drawing as drawing
-from ._fusion import boundary_names
-from ._profile import feature_position
-from .presto_cv import PrestoClassifierCV
-from .presto_path import OrdinalPath
 
 Array = NDArray[np.float64]
 

@@ -10,21 +10,20 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from statlearn.ordinal._base import OrdinalClassifierBase, TrainingData
+from statlearn.ordinal._constrained import fit_without_crossing
+from statlearn.ordinal._crossing import MONOTONE_POLICIES
+from statlearn.ordinal._families import FAMILY_NAMES
+from statlearn.ordinal._fusion import FusionTable
+from statlearn.ordinal._identifiability import warn_if_not_identified
+from statlearn.ordinal._links import LINKS
+from statlearn.ordinal._problem import Fit, PenaltySpec, Problem, merge_boundaries, pose
 from statlearn.utils._sklearn import Interval, StrOptions
 from statlearn.utils._validation import as_numbers
 from statlearn.utils._warn import warn
 
-from ._base import OrdinalClassifierBase, TrainingData
-from ._constrained import fit_without_crossing
-from ._crossing import MONOTONE_POLICIES
-from ._families import FAMILY_NAMES
-from ._fusion import FusionTable
-from ._identifiability import warn_if_not_identified
-from ._links import LINKS
-from ._problem import Fit, PenaltySpec, Problem, merge_boundaries, pose
-
 if TYPE_CHECKING:
-    from .presto import PrestoClassifier
+    from statlearn.ordinal.presto import PrestoClassifier
 
 
 class PrestoBase(OrdinalClassifierBase):
@@ -109,7 +108,7 @@ class PrestoBase(OrdinalClassifierBase):
 
     def _as_classifier(self, **changes: Any) -> PrestoClassifier:
         """Return an unfitted classifier of the same settings, classes and width."""
-        from .presto import PrestoClassifier
+        from statlearn.ordinal.presto import PrestoClassifier
 
         shared = {
             name: getattr(self, name) for name in PrestoBase._parameter_constraints

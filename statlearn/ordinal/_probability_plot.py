@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from statlearn.ordinal._profile import Profile
 from statlearn.utils._axes import axes_for
-
-from ._profile import Profile
 
 Array = NDArray[np.float64]
 

@@ -13,10 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ._design import Design, Matrix, build_design
-from ._families import OrdinalModel
-from ._likelihood import Likelihood, boundary_slopes, class_pieces, differences
-from ._solver import Penalty, ProximalNewton, Solution
+from statlearn.ordinal._design import Design, Matrix, build_design
+from statlearn.ordinal._families import OrdinalModel
+from statlearn.ordinal._likelihood import (
+    Likelihood,
+    boundary_slopes,
+    class_pieces,
+    differences,
+)
+from statlearn.ordinal._solver import Penalty, ProximalNewton, Solution
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

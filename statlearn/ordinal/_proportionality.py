@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, stats
 
+from statlearn.ordinal._design import row_chunks, weighted_gram
+from statlearn.ordinal._likelihood import Likelihood
+from statlearn.ordinal._problem import Problem
+from statlearn.ordinal._solver import Penalty, ProximalNewton, Solution
 from statlearn.utils._tables import number, probability, text_table
-
-from ._design import row_chunks, weighted_gram
-from ._likelihood import Likelihood
-from ._problem import Problem
-from ._solver import Penalty, ProximalNewton, Solution
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

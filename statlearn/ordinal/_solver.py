@@ -21,11 +21,15 @@ from numpy.typing import NDArray
 from scipy import linalg
 from scipy.linalg import blas
 
+from statlearn.ordinal._design import Matrix, take_columns
+from statlearn.ordinal._likelihood import Likelihood
+from statlearn.ordinal._quadratic import (
+    ExplicitHessian,
+    Hessian,
+    ImplicitHessian,
+    minimize_quadratic_l1,
+)
 from statlearn.utils._sklearn import blas_threads_for
-
-from ._design import Matrix, take_columns
-from ._likelihood import Likelihood
-from ._quadratic import ExplicitHessian, Hessian, ImplicitHessian, minimize_quadratic_l1
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

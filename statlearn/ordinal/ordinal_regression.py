@@ -15,23 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.exceptions import StatlearnWarning
-from statlearn.utils._sklearn import Interval, StrOptions, fit_context
-from statlearn.utils._warn import warn
-
-from ._base import TrainingData
-from ._columns import warn_of_constant_columns
-from ._families import FAMILY_NAMES
-from ._fitted_regression import FittedRegression
-from ._identifiability import warn_if_not_identified
-from ._inference import (
+from statlearn.ordinal._base import TrainingData
+from statlearn.ordinal._columns import warn_of_constant_columns
+from statlearn.ordinal._families import FAMILY_NAMES
+from statlearn.ordinal._fitted_regression import FittedRegression
+from statlearn.ordinal._identifiability import warn_if_not_identified
+from statlearn.ordinal._inference import (
     MAX_PARAMETERS,
     Information,
     Layout,
     fitted_information,
     parameter_covariance,
 )
-from ._links import LINKS
-from ._problem import Fit, Problem
+from statlearn.ordinal._links import LINKS
+from statlearn.ordinal._problem import Fit, Problem
+from statlearn.utils._sklearn import Interval, StrOptions, fit_context
+from statlearn.utils._warn import warn
 
 Array = NDArray[np.float64]
 

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.ordinal._presto_base import PrestoBase
 from statlearn.utils._sklearn import Interval, fit_context
-
-from ._presto_base import PrestoBase
 
 Array = NDArray[np.float64]
 

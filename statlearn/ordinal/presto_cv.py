@@ -13,13 +13,12 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
 from statlearn.exceptions import RareClassWarning
+from statlearn.ordinal._base import TrainingData
+from statlearn.ordinal._held_out_scores import Score, fold_scores, make_score
+from statlearn.ordinal._path import descending_alphas, path_coefficients, run_path
+from statlearn.ordinal._presto_base import PrestoBase
 from statlearn.utils._sklearn import Interval, StrOptions, fit_context
 from statlearn.utils._warn import warn
-
-from ._base import TrainingData
-from ._held_out_scores import Score, fold_scores, make_score
-from ._path import descending_alphas, path_coefficients, run_path
-from ._presto_base import PrestoBase
 
 Array = NDArray[np.float64]
 

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from statlearn.ordinal._path import descending_alphas, path_coefficients, run_path
+from statlearn.ordinal.presto import PrestoClassifier
 from statlearn.utils._sklearn import fit_context
-
-from ._path import descending_alphas, path_coefficients, run_path
-from .presto import PrestoClassifier
 
 Array = NDArray[np.float64]
 

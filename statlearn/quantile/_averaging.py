@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.quantile._distribution import between, cdf_between, count_not_above
 from statlearn.utils._grids import FloatArray, read_grid
 from statlearn.utils._levels import read_levels
 from statlearn.utils._validation import as_numbers
-
-from ._distribution import between, cdf_between, count_not_above
 
 Array = NDArray[np.float64]
 

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from statlearn.quantile._calibrations import apply_to_rows
+from statlearn.quantile._conformal import calibrate_grid, calibrate_interval
+from statlearn.quantile._fit_rows import FitRows, read_fit_rows, take
+from statlearn.quantile._grid import GridRegressor, interpolate_quantiles
+from statlearn.quantile._monotone import monotone_rows
 from statlearn.utils._levels import find_level
-
-from ._calibrations import apply_to_rows
-from ._conformal import calibrate_grid, calibrate_interval
-from ._fit_rows import FitRows, read_fit_rows, take
-from ._grid import GridRegressor, interpolate_quantiles
-from ._monotone import monotone_rows
 
 Array = NDArray[np.float64]
 

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from statlearn.metrics import level_calibration_error
+from statlearn.quantile._base_models import levels_for, predict_grid
 from statlearn.utils._axes import COLORS, INK, axes_for
 from statlearn.utils._grids import read_coverage
 from statlearn.utils._levels import read_levels
 from statlearn.weights import effective_sample_size
-
-from ._base_models import levels_for, predict_grid
 
 Array = NDArray[np.float64]
 

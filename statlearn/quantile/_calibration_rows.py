@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.quantile._conformal_scores import Ends
 from statlearn.utils._groups import group_codes
 from statlearn.utils._validation import as_numbers, read_sample_weight
-
-from ._conformal_scores import Ends
 
 Array = NDArray[np.float64]
 

@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.exceptions import SmallCalibrationWarning
+from statlearn.quantile._calibration_rows import (
+    require_finite,
+    require_length,
+    stack_ends,
+)
+from statlearn.quantile._conformal_scores import Ends
 from statlearn.utils._groups import group_codes
 from statlearn.utils._tables import number, text_table
 from statlearn.utils._validation import as_numbers
 from statlearn.utils._warn import warn
-
-from ._calibration_rows import require_finite, require_length, stack_ends
-from ._conformal_scores import Ends
 
 Array = NDArray[np.float64]
 

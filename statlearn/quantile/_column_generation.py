@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ._interior_point import PinballFit, solve_pinball
+from statlearn.quantile._interior_point import PinballFit, solve_pinball
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

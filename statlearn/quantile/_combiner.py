@@ -13,15 +13,18 @@ from sklearn.base import clone
 
 from statlearn.exceptions import StatlearnWarning
 from statlearn.metrics import pinball_loss
+from statlearn.quantile._averaging import pool_grids
+from statlearn.quantile._gate import LinearGate
+from statlearn.quantile._monotone import monotone_rows
+from statlearn.quantile._pool_weights import fit_pool_weights
+from statlearn.quantile._quantile_weights import (
+    QuantileWeights,
+    fit_quantile_weights,
+    plain_average,
+)
 from statlearn.utils._levels import read_levels
 from statlearn.utils._sklearn import take_rows
 from statlearn.utils._validation import as_numbers
-
-from ._averaging import pool_grids
-from ._gate import LinearGate
-from ._monotone import monotone_rows
-from ._pool_weights import fit_pool_weights
-from ._quantile_weights import QuantileWeights, fit_quantile_weights, plain_average
 
 Array = NDArray[np.float64]
 

@@ -12,17 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.exceptions import SmallCalibrationWarning
+from statlearn.quantile._calibration_rows import read_predictions, read_rows, stack_ends
+from statlearn.quantile._calibrations import (
+    GridCalibration,
+    IntervalCalibration,
+    and_more,
+)
+from statlearn.quantile._conformal_scores import Ends, smallest_calibration
 from statlearn.utils._grids import read_coverage
 from statlearn.utils._levels import find_level, read_levels
 from statlearn.utils._warn import warn
-
-from ._calibration_rows import (
-    read_predictions,
-    read_rows,
-    stack_ends,
-)
-from ._calibrations import GridCalibration, IntervalCalibration, and_more
-from ._conformal_scores import Ends, smallest_calibration
 
 Array = NDArray[np.float64]
 

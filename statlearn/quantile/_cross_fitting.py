@@ -18,10 +18,9 @@ from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
+from statlearn.quantile._base_models import fit_base, predict_grid
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import take_rows
-
-from ._base_models import fit_base, predict_grid
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]

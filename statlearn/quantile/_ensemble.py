@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.utils._sklearn import take_rows
-
-from ._combiner import Combiner, Recipe, Stack, fit_combiner
-from ._cross_fitting import (
+from statlearn.quantile._combiner import Combiner, Recipe, Stack, fit_combiner
+from statlearn.quantile._cross_fitting import (
     CrossFit,
     NestedCrossFit,
     cross_fit,
     nested_cross_fit,
     read_folds,
 )
-from ._fit_rows import FitRows
-from ._forecasts import Forecasts
+from statlearn.quantile._fit_rows import FitRows
+from statlearn.quantile._forecasts import Forecasts
+from statlearn.utils._sklearn import take_rows
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array, check_consistent_length, column_or_1d, indexable
 
+from statlearn.quantile._calibration_rows import read_groups
+from statlearn.quantile._forecasts import Forecasts
 from statlearn.utils._sklearn import take_rows
 from statlearn.utils._validation import read_sample_weight
-
-from ._calibration_rows import read_groups
-from ._forecasts import Forecasts
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]

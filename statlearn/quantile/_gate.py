@@ -13,10 +13,9 @@ from scipy.special import softmax
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, column_or_1d
 
+from statlearn.quantile._forecasts import read_forecasts
 from statlearn.utils._levels import read_levels
 from statlearn.utils._validation import read_sample_weight
-
-from ._forecasts import read_forecasts
 
 Array = NDArray[np.float64]
 

@@ -13,12 +13,16 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from statlearn.metrics._quantiles import pinball_loss
+from statlearn.quantile._distribution import (
+    between,
+    grid_cdf,
+    grid_sample,
+    place_levels,
+)
 from statlearn.utils._grids import FloatArray, read_coverage, read_grid
 from statlearn.utils._levels import SAME_LEVEL, read_levels
 from statlearn.utils._rng import as_generator
 from statlearn.utils._validation import as_numbers
-
-from ._distribution import between, grid_cdf, grid_sample, place_levels
 
 Array = NDArray[np.float64]
 

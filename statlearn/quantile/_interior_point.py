@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._barrier import Answer, Block, Rule
-from ._row_reduction import minimize_many_rows
-from ._smoothed import minimize_smoothed
-from ._standard_form import standard_form
+from statlearn.quantile._barrier import Answer, Block, Rule
+from statlearn.quantile._row_reduction import minimize_many_rows
+from statlearn.quantile._smoothed import minimize_smoothed
+from statlearn.quantile._standard_form import standard_form
 
 Array = NDArray[np.float64]
 

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.quantile._base_models import levels_for, predict_grid
 from statlearn.utils._axes import COLORS, INK, axes_for
 from statlearn.utils._grids import read_column, read_rows
 from statlearn.utils._levels import read_levels
 from statlearn.utils._sklearn import take_rows
-
-from ._base_models import levels_for, predict_grid
 
 Array = NDArray[np.float64]
 

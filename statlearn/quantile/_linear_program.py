@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog
 
-from ._interior_point import PinballFit
+from statlearn.quantile._interior_point import PinballFit
 
 Array = NDArray[np.float64]
 

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 
 from statlearn.exceptions import StatlearnWarning
+from statlearn.quantile._base_models import require_quantiles
 from statlearn.utils._delegate import model_inside
 from statlearn.utils._levels import SAME_LEVEL, find_level, read_levels
 from statlearn.utils._sklearn import BaseComposition
 from statlearn.utils._warn import warn
-
-from ._base_models import require_quantiles
 
 Array = NDArray[np.float64]
 

@@ -12,14 +12,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import column_or_1d
 
 from statlearn.exceptions import StatlearnWarning
+from statlearn.quantile._forecasts import read_forecasts
+from statlearn.quantile._resolution import read_resolution
+from statlearn.quantile._weight_problem import FoundWeights, WeightProblem
 from statlearn.utils._levels import read_levels
 from statlearn.utils._sklearn import blas_threads_for
 from statlearn.utils._validation import read_sample_weight
 from statlearn.utils._warn import warn
-
-from ._forecasts import read_forecasts
-from ._resolution import read_resolution
-from ._weight_problem import FoundWeights, WeightProblem
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

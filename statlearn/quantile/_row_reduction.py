@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._barrier import Answer, Block, Rule, minimize
+from statlearn.quantile._barrier import Answer, Block, Rule, minimize
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

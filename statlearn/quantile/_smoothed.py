@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize as scipy_minimize
 from scipy.special import softmax
 
-from ._barrier import Answer, Block, Rule, bounds
+from statlearn.quantile._barrier import Answer, Block, Rule, bounds
 
 Array = NDArray[np.float64]
 

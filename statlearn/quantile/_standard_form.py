@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from ._barrier import Block, Rule
+from statlearn.quantile._barrier import Block, Rule
 
 Array = NDArray[np.float64]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._column_generation import solve_many_columns
-from ._interior_point import PinballFit, solve_pinball_batch
-from ._linear_program import solve_linear_program
+from statlearn.quantile._column_generation import solve_many_columns
+from statlearn.quantile._interior_point import PinballFit, solve_pinball_batch
+from statlearn.quantile._linear_program import solve_linear_program
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

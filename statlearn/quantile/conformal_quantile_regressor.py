@@ -10,6 +10,17 @@ from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from statlearn.quantile._base_models import (
+    HoldsEstimator,
+    fit_base,
+    predict_grid,
+    require_quantiles,
+)
+from statlearn.quantile._calibrated_grid import CalibratedGridRegressor
+from statlearn.quantile._calibration_rows import METHODS
+from statlearn.quantile._calibration_split import split_rows
+from statlearn.quantile._cross_fitting import cross_fit, read_folds, seeded
+from statlearn.quantile._fit_rows import FitRows, read_fit_rows, take
 from statlearn.utils._delegate import model_inside
 from statlearn.utils._levels import read_levels
 from statlearn.utils._rng import as_generator
@@ -20,18 +31,6 @@ from statlearn.utils._sklearn import (
     StrOptions,
     fit_context,
 )
-
-from ._base_models import (
-    HoldsEstimator,
-    fit_base,
-    predict_grid,
-    require_quantiles,
-)
-from ._calibrated_grid import CalibratedGridRegressor
-from ._calibration_rows import METHODS
-from ._calibration_split import split_rows
-from ._cross_fitting import cross_fit, read_folds, seeded
-from ._fit_rows import FitRows, read_fit_rows, take
 
 Array = NDArray[np.float64]
 

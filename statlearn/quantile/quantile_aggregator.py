@@ -11,6 +11,24 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from statlearn.metrics import pinball_loss
+from statlearn.quantile._base_models import predict_stack
+from statlearn.quantile._calibrated_grid import CalibratedGridRegressor
+from statlearn.quantile._calibration_split import split_rows
+from statlearn.quantile._combiner import Recipe, read_recipe
+from statlearn.quantile._ensemble import (
+    Ensemble,
+    Evidence,
+    cross_fit_models,
+    evidence_of_forecasts,
+)
+from statlearn.quantile._fit_rows import FitRows, read_fit_rows
+from statlearn.quantile._forecasts import (
+    Forecasts,
+    read_fit_forecasts,
+    read_new_forecasts,
+)
+from statlearn.quantile._gate import read_features
+from statlearn.quantile._named_models import HoldsNamedModels, read_models
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (
     CallbackSupportMixin,
@@ -20,20 +38,6 @@ from statlearn.utils._sklearn import (
     StrOptions,
     fit_context,
 )
-
-from ._base_models import predict_stack
-from ._calibrated_grid import CalibratedGridRegressor
-from ._calibration_split import split_rows
-from ._combiner import Recipe, read_recipe
-from ._ensemble import Ensemble, Evidence, cross_fit_models, evidence_of_forecasts
-from ._fit_rows import FitRows, read_fit_rows
-from ._forecasts import (
-    Forecasts,
-    read_fit_forecasts,
-    read_new_forecasts,
-)
-from ._gate import read_features
-from ._named_models import HoldsNamedModels, read_models
 
 Array = NDArray[np.float64]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._optional import require
+from statlearn.utils._optional import require
 
 # Ten colours that stay apart under the common forms of colour blindness, the first
 # ones most; the last ones also differ in lightness.

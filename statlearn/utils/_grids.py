@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite, column_or_1d
 
-from ._arrays import real_number
+from statlearn.utils._arrays import real_number
 
 # Of float32 or float64, as the input is.
 FloatArray = NDArray[Any]

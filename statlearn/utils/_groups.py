@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import to_labels
+from statlearn.utils._arrays import to_labels
 
 
 class _Numbering(dict[Any, int]):

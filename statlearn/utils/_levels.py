@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._validation import as_numbers
+from statlearn.utils._validation import as_numbers
 
 Array = NDArray[np.float64]
 

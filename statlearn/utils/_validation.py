@@ -17,10 +17,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from statlearn.exceptions import EmptyClassWarning, LabelOrderWarning
-
-from ._arrays import is_tensor, real_number, to_float64
-from ._sklearn import check_sample_weight
-from ._warn import warn
+from statlearn.utils._arrays import is_tensor, real_number, to_float64
+from statlearn.utils._sklearn import check_sample_weight
+from statlearn.utils._warn import warn
 
 
 def ordered_categories(y: Any) -> NDArray[Any] | None:
