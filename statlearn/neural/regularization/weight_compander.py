@@ -94,9 +94,9 @@ class WeightCompander(WeightMap):
     nanoseconds a weight on one core for the arctangent, where a plain step on 50 rows
     takes some fifteen, and about a tenth of a millisecond a layer. So small perceptrons
     and batches train up to twice as long, large ones a third longer; convolutions,
-    which use a weight at every pixel, about a tenth. ``torch.compile`` joins the passes:
-    then all perceptrons take about a quarter longer, and convolutions no longer. A
-    layer that is used several times in a step computes its weight once within
+    which use a weight at every pixel, about a tenth. Compiled with the model, that is a
+    quarter for all perceptrons, and nothing for convolutions. A layer that is used
+    several times in a step computes its weight once within
     ``torch.nn.utils.parametrize.cached()``. The state is two numbers, four with
     `learnable`. Half precision is computed in single precision.
 
