@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import (
 
 from statlearn.utils._delegate import Delegating, weight_keyword
 from statlearn.utils._sklearn import CallbackSupportMixin
-from statlearn.utils._validation import read_sample_weight
+from statlearn.utils._validation import read_sample_weight, require_target
 
 Array = NDArray[np.float64]
 
@@ -48,11 +48,7 @@ class RowWeighter(CallbackSupportMixin, MetaEstimatorMixin, Delegating):
 
     def _read_target(self, y: Any) -> tuple[NDArray[Any], Any]:
         """Return the target as an array (n,), and as the estimator gets it."""
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                f"None; pass one target for each row of X."
-            )
+        require_target(y, type(self).__name__)
         labels = column_or_1d(y, warn=True)
         # An ordered categorical must reach the estimator as it is.
         return labels, y if getattr(y, "ndim", 1) == 1 else labels

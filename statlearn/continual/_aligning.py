@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.continual._class_rows import old_among, rows_of
-from statlearn.utils._arrays import real_number, to_float64, to_labels
-from statlearn.utils._validation import is_integer
+from statlearn.utils._arrays import to_float64, to_labels
+from statlearn.utils._numbers import is_integer, real_number
 
 Array = NDArray[np.float64]
 

@@ -7,7 +7,6 @@ file system does at once or not at all.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from scipy import sparse
 
 from statlearn.utils._files import replacing
+from statlearn.utils._identity import checksum, describe
 
 # Parameters that may differ from those of the run that wrote a checkpoint.
 _NO_IDENTITY = {"estimator", "checkpoint", "checkpoint_every", "random_state"}
@@ -115,31 +114,6 @@ def _unpacked(value: Any, arrays: Any) -> Any:
     return np.dtype(content[0]).type(content[1])
 
 
-def digest(*tables: Any) -> str:
-    """Return a hash of arrays, sparse tables and None, by what they hold."""
-    found = hashlib.blake2b(digest_size=16)
-    for table in tables:
-        parts = [table]
-        if sparse.issparse(table):
-            parts = [table.data, table.indices, table.indptr]
-        for part in parts:
-            array = np.asarray(part)
-            found.update(f"{array.dtype.str}{array.shape}".encode())
-            if array.dtype.kind == "O":
-                found.update(repr(array.tolist()).encode())
-            else:
-                found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
-
-
-def describe(value: Any) -> str:
-    """Return a text that is the same for the same parameter in another process."""
-    if callable(value) and hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
-    with np.printoptions(threshold=2**31 - 1):
-        return repr(value)
-
-
 def identity_of(learner: Any, *, data: str, before: str) -> dict[str, str]:
     """Return what a run must share with a file to go on from it.
 
@@ -147,7 +121,7 @@ def identity_of(learner: Any, *, data: str, before: str) -> dict[str, str]:
     ----------
     learner : estimator
     data : str
-        Digest of the rows of the task.
+        Checksum of the rows of the task.
     before : str
         By which the tasks before are known.
     """
@@ -211,7 +185,7 @@ class Checkpoint:
 
     def name_of_run(self, seed: int, n_steps: int) -> str:
         """Return a text by which the next task knows this one and those before."""
-        return digest(repr(sorted(self.identity.items())), seed, n_steps)
+        return str(checksum(dict(sorted(self.identity.items())), seed, n_steps))
 
     def save(self, tree: dict[str, Any]) -> None:
         """Replace the state in the file."""

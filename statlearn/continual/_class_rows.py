@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.utils.validation import check_is_fitted
 
 from statlearn.continual._incremental_checks import require_list
+from statlearn.utils._fitted import fitted_or_refuse
 from statlearn.utils._groups import group_codes
 
 
@@ -23,10 +23,7 @@ def rows_of(estimator: Any, caller: str) -> NDArray[Any]:
             f"The 'estimator' of {caller} must be a fitted linear classifier. Got "
             f"{name}; pass a fitted estimator, or weights to align_weights."
         )
-    check_is_fitted(
-        estimator,
-        msg=f"{caller} expected a fitted %(name)s. Got one that is not; call fit.",
-    )
+    fitted_or_refuse(estimator, caller)
     # Held by itself: a coefficient that is computed, or held by a model inside, as
     # those of SVC and FrozenEstimator are, would not follow.
     coef = vars(estimator).get("coef_")

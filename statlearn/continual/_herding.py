@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.preprocessing import normalize
 
-from statlearn.utils._validation import (
-    as_numbers,
-    positive_integer,
-    read_sample_weight,
-)
+from statlearn.utils._numbers import positive_integer
+from statlearn.utils._validation import as_numbers, read_sample_weight
 
 # So often in a row may rows lead that are chosen already.
 _MAX_REPEATS = 10

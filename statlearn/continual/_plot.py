@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from statlearn.utils._axes import COLORS, INK, axes_for
+from statlearn.utils._fitted import fitted_or_refuse
 from statlearn.utils._validation import as_numbers
 
 Array = NDArray[np.float64]
@@ -105,10 +105,7 @@ class ForgettingDisplay:
             If the estimator is not fitted.
         """
         caller = "ForgettingDisplay.from_estimator"
-        check_is_fitted(
-            estimator,
-            msg=f"{caller} expected a fitted %(name)s. Got one that is not; call fit.",
-        )
+        fitted_or_refuse(estimator, caller)
         history: Any = getattr(estimator, "history_", None)
         if not hasattr(history, "after_tasks"):
             raise TypeError(

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from statlearn.continual._buffer import Rows, alike, check_buffer, joined, reservoir
-from statlearn.continual._checkpoint import Checkpoint, digest, identity_of
+from statlearn.continual._checkpoint import Checkpoint, identity_of
 from statlearn.continual._classes import known_classes
 from statlearn.continual._drivers import driver_of, rate_of, require_state
 from statlearn.continual._history import ContinualHistory, empty_history
@@ -22,6 +22,7 @@ from statlearn.continual._rates import NAMES, rates_of
 from statlearn.continual._training import Plan, Progress, Record, run, seed_of_task
 from statlearn.utils._callbacks import Watch
 from statlearn.utils._delegate import Delegating
+from statlearn.utils._identity import checksum
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (
     CallbackSupportMixin,
@@ -379,7 +380,7 @@ class ContinualLearner(CallbackSupportMixin, Delegating):
         require_state(self.estimator)
         identity = identity_of(
             self,
-            data=digest(new.X, new.y, new.weight, known),
+            data=str(checksum(new.X, new.y, new.weight, known)),
             before="none" if first else self._run_before,
         )
         task = 0 if first else self.tasks_seen_

@@ -14,8 +14,9 @@ from statlearn.continual._herding import feature_table, ranked
 from statlearn.continual._incremental_checks import budget, require_same_labels
 from statlearn.utils._arrays import to_labels
 from statlearn.utils._groups import group_codes
+from statlearn.utils._numbers import is_integer
 from statlearn.utils._rng import as_generator
-from statlearn.utils._validation import is_integer, read_sample_weight
+from statlearn.utils._validation import read_sample_weight
 
 SELECTIONS = ("herding", "random")
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from statlearn.utils._fitted import feature_names
 from statlearn.utils._tables import facts, number
 from statlearn.utils._wald import WaldTable, wald_table
 
@@ -151,7 +152,4 @@ class FittedLinearRegression(RegressorMixin, BaseEstimator):
         return ["intercept"] * bool(self.fit_intercept)
 
     def _feature_names(self) -> list[str]:
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            return [f"x{j}" for j in range(self.n_features_in_)]
-        return [str(name) for name in names]
+        return feature_names(self)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.covariance import MinCovDet
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_array
 
 from statlearn.utils._axes import INK, axes_for
+from statlearn.utils._fitted import fitted_or_refuse
 from statlearn.utils._scale import mad
 
 Array = NDArray[np.float64]
@@ -149,7 +150,7 @@ class RobustResidualsDisplay:
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         """
-        check_is_fitted(estimator)
+        fitted_or_refuse(estimator, "RobustResidualsDisplay.from_estimator")
         if not hasattr(estimator, "scale_"):
             raise TypeError(
                 "RobustResidualsDisplay.from_estimator expected an estimator that "

@@ -8,59 +8,70 @@ copies of one base model, :func:`weight_signature` extracts robustness as a patc
 
 from __future__ import annotations
 
-from statlearn.merging._activation_matching import match_activations
-from statlearn.merging._alignment import alignment, singular_spectrum
-from statlearn.merging._arithmetic import average, task_arithmetic
-from statlearn.merging._barrier import (
+from statlearn.merging._comparison._alignment import alignment, singular_spectrum
+from statlearn.merging._comparison._alignment_plot import SingularAlignmentDisplay
+from statlearn.merging._comparison._barrier import (
     BarrierCurve,
     interpolate,
     loss_barrier,
 )
-from statlearn.merging._breadcrumbs import breadcrumbs
-from statlearn.merging._centres import karcher, model_stock
-from statlearn.merging._corruptions import corrupt
-from statlearn.merging._data_driven import fisher_merge, regmean
-from statlearn.merging._evidence import fisher_information, layer_grams
-from statlearn.merging._geometry import nuslerp, slerp
-from statlearn.merging._many import MatchManyResult, match_many
-from statlearn.merging._masks import consensus, pcb
-from statlearn.merging._matching import MatchResult, match_weights
-from statlearn.merging._merge_weights import merge_weights
-from statlearn.merging._methods import MERGE_METHODS, MergeMethod, list_merge_methods
-from statlearn.merging._permute import (
-    apply_permutation,
-    compose_permutations,
-    invert_permutations,
-)
-from statlearn.merging._plot import BarrierDisplay, SingularAlignmentDisplay
-from statlearn.merging._random_drop import dare, della
-from statlearn.merging._robust_spectral import r_tsv_merge
-from statlearn.merging._sce import sce
-from statlearn.merging._spec_builders import (
-    residual_spec,
-    sequential_spec,
-    spec_for,
-)
-from statlearn.merging._spec_check import check_function_preserved
-from statlearn.merging._spectral import iso_merge, sti, tsv_merge
-from statlearn.merging._storage import (
+from statlearn.merging._comparison._barrier_plot import BarrierDisplay
+from statlearn.merging._files._storage import (
     StoredWeights,
     merge_files,
     open_weights,
     save_weights,
 )
-from statlearn.merging._task_vector import TaskVector, cosine_matrix, task_vector
-from statlearn.merging._task_vector_plot import TaskVectorDisplay
-from statlearn.merging._ties import ties
-from statlearn.merging._views import get_weights, set_weights
-from statlearn.merging._weight_signature import (
+from statlearn.merging._matching._activation_matching import match_activations
+from statlearn.merging._matching._match_many import MatchManyResult, match_many
+from statlearn.merging._matching._permute import (
+    apply_permutation,
+    compose_permutations,
+    invert_permutations,
+)
+from statlearn.merging._matching._spec_builders import (
+    residual_spec,
+    sequential_spec,
+    spec_for,
+)
+from statlearn.merging._matching._spec_check import check_function_preserved
+from statlearn.merging._matching._weight_matching import MatchResult, match_weights
+from statlearn.merging._rules._arithmetic import average, task_arithmetic
+from statlearn.merging._rules._breadcrumbs import breadcrumbs
+from statlearn.merging._rules._consensus import consensus
+from statlearn.merging._rules._data_driven import fisher_merge, regmean
+from statlearn.merging._rules._evidence import fisher_information, layer_grams
+from statlearn.merging._rules._karcher import karcher
+from statlearn.merging._rules._merge_weights import merge_weights
+from statlearn.merging._rules._methods import (
+    MERGE_METHODS,
+    MergeMethod,
+    list_merge_methods,
+)
+from statlearn.merging._rules._model_stock import model_stock
+from statlearn.merging._rules._pcb import pcb
+from statlearn.merging._rules._random_drop import dare, della
+from statlearn.merging._rules._robust_spectral import r_tsv_merge
+from statlearn.merging._rules._sce import sce
+from statlearn.merging._rules._slerp import nuslerp, slerp
+from statlearn.merging._rules._spectral import iso_merge, sti, tsv_merge
+from statlearn.merging._rules._ties import ties
+from statlearn.merging._signatures._corruptions import corrupt
+from statlearn.merging._signatures._weight_signature import (
     WeightSignature,
     apply_signature,
     patched,
     weight_signature,
 )
+from statlearn.merging._state._fitted_models import get_weights, set_weights
+from statlearn.merging._task_vectors._task_vector import (
+    TaskVector,
+    cosine_matrix,
+    task_vector,
+)
+from statlearn.merging._task_vectors._task_vector_plot import TaskVectorDisplay
+from statlearn.merging.matched_averaging import MatchedAveraging
 from statlearn.merging.model_merger import ModelMerger
-from statlearn.merging.permutation_averaging import MatchedAveraging
 from statlearn.merging.permutation_spec import PermutationSpec, mlp_spec
 from statlearn.merging.signature_patched_classifier import SignaturePatchedClassifier
 from statlearn.merging.weight_matcher import WeightMatcher

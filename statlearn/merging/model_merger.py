@@ -11,22 +11,21 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from statlearn.merging._evidence import fisher_information, layer_grams
-from statlearn.merging._merge_weights import merge_weights
-from statlearn.merging._merger_inputs import (
+from statlearn.merging._rules._evidence import fisher_information, layer_grams
+from statlearn.merging._rules._merge_weights import merged_for
+from statlearn.merging._rules._merger_inputs import (
     AnyModel,
     Tables,
     candidate_scales,
-    common_template,
-    listed_models,
     scorer_of,
     tables_of,
-    thawed,
 )
-from statlearn.merging._methods import MergeMethod, find_method
-from statlearn.merging._state import Array, State, check_models, listed
-from statlearn.merging._task_vector import cosine_matrix, task_vector
-from statlearn.merging._views import get_weights, is_neural, set_weights
+from statlearn.merging._rules._methods import MergeMethod, find_method
+from statlearn.merging._state._entry import Array
+from statlearn.merging._state._fitted_models import get_weights, is_neural, set_weights
+from statlearn.merging._state._layouts import State, check_models, listed
+from statlearn.merging._state._model_kinds import common_template, listed_models, thawed
+from statlearn.merging._task_vectors._task_vector import cosine_matrix, task_vector
 from statlearn.utils._delegate import Delegating
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import Interval, StrOptions, fit_context
@@ -249,7 +248,7 @@ class ModelMerger(Delegating):
             If models differ in classes, activations, features, names or shapes, or the
             rule needs a base, data or targets that were not passed.
         """
-        row = find_method(self.method)
+        row = find_method(self.method, "ModelMerger")
         models = [thawed(model) for model in listed_models(models, "ModelMerger")]
         base = thawed(base)
         template = common_template(models, base)
@@ -259,7 +258,8 @@ class ModelMerger(Delegating):
         self._check_data(row, X, y, searches)
         score = scorer_of(template, self.scoring) if searches else None
         merge = partial(
-            merge_weights,
+            merged_for,
+            "ModelMerger",
             base,
             models,
             self.method,

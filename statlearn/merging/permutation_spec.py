@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.merging._state import State, listed, to_array
-from statlearn.utils._validation import is_integer, positive_integer
+from statlearn.merging._state._arrays_and_tensors import to_array
+from statlearn.merging._state._layouts import State, listed
+from statlearn.utils._numbers import is_integer, positive_integer
 
 Permutations = Mapping[str, NDArray[np.intp]]
 # 1 or -1 for each unit, behind the permutation: which units are flipped.

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from statlearn.merging._activation_matching import match_activations
-from statlearn.merging._matching import MatchResult, match_weights
-from statlearn.merging._permute import apply_permutation
-from statlearn.merging._spec_builders import spec_for
-from statlearn.merging._views import get_weights, set_weights
+from statlearn.merging._matching._activation_matching import match_activations
+from statlearn.merging._matching._permute import apply_permutation
+from statlearn.merging._matching._spec_builders import spec_for
+from statlearn.merging._matching._weight_matching import MatchResult, match_weights
+from statlearn.merging._state._fitted_models import get_weights, set_weights
 from statlearn.merging.permutation_spec import PermutationSpec
 from statlearn.utils._sklearn import Interval, StrOptions, fit_context
 

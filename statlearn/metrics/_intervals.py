@@ -8,12 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.metrics._quantiles import mean_of, pinball_blocks, read_weight
-from statlearn.utils._grids import (
-    FloatArray,
-    read_column,
-    read_coverage,
-    read_rows,
-)
+from statlearn.utils._grids import FloatArray, read_column, read_rows
+from statlearn.utils._numbers import read_coverage
 
 Array = NDArray[np.float64]
 

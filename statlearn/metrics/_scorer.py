@@ -13,8 +13,8 @@ from statlearn.metrics._crps import crps_from_quantiles
 from statlearn.metrics._intervals import interval_coverage, interval_score
 from statlearn.metrics._quantiles import pinball_loss, weighted_interval_score
 from statlearn.utils._delegate import model_inside
-from statlearn.utils._grids import read_coverage
 from statlearn.utils._levels import read_levels
+from statlearn.utils._numbers import read_coverage
 
 Metric = Callable[..., float]
 

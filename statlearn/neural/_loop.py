@@ -36,7 +36,7 @@ from statlearn.neural._training._seeding import kept_random_state, seed_at, seed
 from statlearn.neural._training._source import Source
 from statlearn.neural._training._update import Means, Update
 from statlearn.sampling._counter import stream_key
-from statlearn.utils._validation import positive_integer
+from statlearn.utils._numbers import positive_integer
 
 _NAME = "TrainingLoop"
 

@@ -37,7 +37,6 @@ def fold(
     *,
     kind: type[WeightMap] = WeightMap,
     reversible: bool = False,
-    caller: str = "fold",
 ) -> list[str]:
     """Turn maps into plain parameters that hold what the maps computed, in place.
 
@@ -51,8 +50,6 @@ def fold(
         Whether to keep the maps and what they started from beside the layers, for
         :func:`unfold`. Costs one more tensor for each map, and is not in the state
         dict.
-    caller : str, default="fold"
-        Who asks, for messages.
 
     Returns
     -------
@@ -90,6 +87,13 @@ def fold(
     >>> fold(model), weight_maps(model)
     (['0.weight'], {})
     """
+    return fold_maps(model, kind, reversible, caller="fold")
+
+
+def fold_maps(
+    model: nn.Module, kind: type[WeightMap], reversible: bool = False, *, caller: str
+) -> list[str]:
+    """Fold as :func:`fold` does, for a function whose name messages shall say."""
     mapped = _mapped(model, kind, caller)
     for tensor in mapped:
         layer, name = tensor.layer, tensor.tensor_name
@@ -109,9 +113,7 @@ def fold(
     return [tensor.name for tensor in mapped]
 
 
-def unfold(
-    model: nn.Module, *, kind: type[WeightMap] = WeightMap, caller: str = "unfold"
-) -> list[str]:
+def unfold(model: nn.Module, *, kind: type[WeightMap] = WeightMap) -> list[str]:
     """Bring back maps that were folded with ``reversible=True``, in place.
 
     The stored tensor gets the bits that it had, whatever happened to the folded one.
@@ -122,8 +124,6 @@ def unfold(
         Whose maps come back.
     kind : type, default=WeightMap
         Class of the maps.
-    caller : str, default="unfold"
-        Who asks, for messages.
 
     Returns
     -------
@@ -149,6 +149,11 @@ def unfold(
     >>> fold(model, reversible=True) == unfold(model) == names
     True
     """
+    return unfold_maps(model, kind, caller="unfold")
+
+
+def unfold_maps(model: nn.Module, kind: type[WeightMap], *, caller: str) -> list[str]:
+    """Unfold as :func:`unfold` does, for a function whose name messages shall say."""
     kept = [
         (tensor, vars(tensor.layer)[_FOLDED][tensor.tensor_name])
         for tensor in named_tensors(model)

@@ -132,7 +132,6 @@ def attach(
     exclude: Selector = None,
     layers: tuple[type[nn.Module], ...] = (nn.Linear,),
     freeze_rest: bool = False,
-    caller: str = "attach",
 ) -> list[str]:
     """Put a map on the weights of a module, in place.
 
@@ -151,8 +150,6 @@ def attach(
     freeze_rest : bool, default=False
         Whether all other parameters of `model` stop being trained until the maps go.
         Buffers go on to move: those of a ``BatchNorm`` rest in ``eval()`` only.
-    caller : str, default="attach"
-        Who asks, for messages.
 
     Returns
     -------
@@ -190,6 +187,28 @@ def attach(
     >>> attach(model, lambda name, w: BlockAffine(*w.shape, r=2), exclude="1")
     ['0.weight']
     """
+    return attach_maps(
+        model,
+        make,
+        include,
+        exclude,
+        layers=layers,
+        freeze_rest=freeze_rest,
+        caller="attach",
+    )
+
+
+def attach_maps(
+    model: nn.Module,
+    make: Callable[[str, Tensor], WeightMap],
+    include: Selector,
+    exclude: Selector,
+    *,
+    layers: tuple[type[nn.Module], ...] = (nn.Linear,),
+    freeze_rest: bool = False,
+    caller: str,
+) -> list[str]:
+    """Attach as :func:`attach` does, for a function whose name messages shall say."""
     _check_make(make, caller)
     chosen = select(model, include, exclude, layers=layers, caller=caller)
     if any(isinstance(part, DistributedDataParallel) for part in model.modules()):

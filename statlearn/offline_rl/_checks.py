@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from statlearn.offline_rl._readers import Fields, as_array, check_rows, column, flags
 from statlearn.offline_rl._recorded import Recorded
-from statlearn.utils._validation import closed_share
+from statlearn.utils._numbers import closed_share
 
 
 def check_dataset(dataset: Any, caller: str) -> None:

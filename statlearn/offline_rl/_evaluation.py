@@ -26,10 +26,9 @@ from statlearn.offline_rl._policies import taken_probabilities
 from statlearn.offline_rl._value_estimate import NAMES, ValueEstimate
 from statlearn.offline_rl.behavior_cloning import BehaviorCloning
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
-from statlearn.utils._arrays import real_number
+from statlearn.utils._numbers import positive_integer, real_number
 from statlearn.utils._rng import as_generator
 from statlearn.utils._rules import is_thin
-from statlearn.utils._validation import positive_integer
 from statlearn.utils._warn import warn
 from statlearn.weights import effective_sample_size
 

@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 
 from statlearn.offline_rl._readers import Fields, join
 from statlearn.offline_rl._segmentation import offsets_of, rows_at, rows_of
-from statlearn.utils._arrays import real_number
-from statlearn.utils._validation import closed_share, is_integer, positive_integer
+from statlearn.utils._numbers import (
+    closed_share,
+    is_integer,
+    positive_integer,
+    real_number,
+)
 
 Integers = NDArray[np.int64]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from statlearn.offline_rl._weighting_base import TrajectoryWeighting
 from statlearn.utils._axes import COLORS, GREY, axes_for
+from statlearn.utils._fitted import fitted_or_refuse
 from statlearn.utils._tables import number
 
 Array = NDArray[np.float64]
@@ -122,10 +122,7 @@ class ReturnDistributionDisplay:
                 f"{type(weighting).__name__}; pass for example ReturnWeighting()."
                 f"fit(dataset)."
             )
-        check_is_fitted(
-            weighting,
-            msg=f"{caller} expected a fitted %(name)s. Got one that is not; call fit.",
-        )
+        fitted_or_refuse(weighting, caller)
         fitted: Any = weighting
         spread = float(np.ptp(fitted.returns_))
         return cls(

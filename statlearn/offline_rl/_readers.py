@@ -21,7 +21,7 @@ from statlearn.offline_rl._segmentation import (
 )
 from statlearn.offline_rl._spaces import plain_rows
 from statlearn.utils._arrays import to_labels
-from statlearn.utils._validation import positive_integer
+from statlearn.utils._numbers import positive_integer
 
 Fields = dict[str, NDArray[Any]]
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from statlearn.offline_rl._registration import register_environments
 from statlearn.offline_rl._spaces import is_composite
+from statlearn.utils._numbers import positive_integer
 from statlearn.utils._optional import require
 from statlearn.utils._rng import as_generator
-from statlearn.utils._validation import positive_integer
 
 _CALLER = "TrajectoryDataset.rollout"
 

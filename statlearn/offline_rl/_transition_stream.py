@@ -17,7 +17,7 @@ from statlearn.sampling._stream import (
     check_shared_seed,
     is_whole,
 )
-from statlearn.utils._validation import positive_integer
+from statlearn.utils._numbers import positive_integer
 
 Integers = NDArray[np.int64]
 Ahead = tuple[int, Integers, Integers]  # number of the first draw; what was drawn

@@ -21,9 +21,9 @@ from statlearn.offline_rl._returns import (
     transition_entropy,
 )
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
+from statlearn.utils._numbers import closed_share
 from statlearn.utils._sklearn import Interval, fit_context
 from statlearn.utils._tables import facts, number
-from statlearn.utils._validation import closed_share
 from statlearn.weights._worst_case import from_top
 
 Array = NDArray[np.float64]

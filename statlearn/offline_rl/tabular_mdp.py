@@ -13,7 +13,7 @@ from statlearn.offline_rl._counting import Counts, distributions
 from statlearn.offline_rl._weighting_base import TrajectoryWeighting
 from statlearn.offline_rl.tabular_policy import TabularPolicy
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
-from statlearn.utils._validation import closed_share, positive_integer
+from statlearn.utils._numbers import closed_share, positive_integer
 
 Array = NDArray[np.float64]
 

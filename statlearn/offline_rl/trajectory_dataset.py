@@ -16,8 +16,8 @@ from statlearn.offline_rl._recorded import Recorded
 from statlearn.offline_rl._returns import discounted_returns
 from statlearn.offline_rl._segmentation import rows_at
 from statlearn.offline_rl._trajectory import Trajectory
+from statlearn.utils._numbers import is_integer
 from statlearn.utils._rng import as_generator
-from statlearn.utils._validation import is_integer
 
 Array = NDArray[np.float64]
 

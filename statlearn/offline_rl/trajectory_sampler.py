@@ -22,7 +22,7 @@ from statlearn.offline_rl._transition_rows import (
 )
 from statlearn.offline_rl._transition_stream import TransitionBatches, TransitionDraws
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
-from statlearn.utils._validation import positive_integer
+from statlearn.utils._numbers import positive_integer
 
 Integers = NDArray[np.int64]
 

@@ -13,11 +13,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from statlearn.ordinal._crossing import log_class_probabilities
 from statlearn.ordinal._families import OrdinalModel
 from statlearn.ordinal._problem import Fit, Problem
+from statlearn.utils._fitted import feature_names
 from statlearn.utils._sklearn import CallbackSupportMixin
 from statlearn.utils._validation import (
     apply_class_weight,
     encode_ordered_labels,
     read_sample_weight,
+    require_target,
     require_two_classes,
 )
 
@@ -84,11 +86,7 @@ class OrdinalClassifierBase(CallbackSupportMixin, ClassifierMixin, BaseEstimator
     def _read(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> TrainingData:
         """Validate data; with `reset` also learn classes and features."""
         caller = type(self).__name__
-        if y is None:
-            raise ValueError(
-                f"{caller} requires y to be passed, but the target y is None; pass one "
-                f"ordered label for each row of X."
-            )
+        require_target(y, caller)
         categories = self.categories if reset else self.classes_
         classes, codes = encode_ordered_labels(y, categories, caller)
         X, codes = validate_data(
@@ -129,10 +127,7 @@ class OrdinalClassifierBase(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         return data
 
     def _feature_names(self) -> NDArray[np.str_]:
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            return np.array([f"x{j}" for j in range(self.n_features_in_)])
-        return np.asarray(names, dtype=str)
+        return np.array(feature_names(self))
 
     def _model(self) -> OrdinalModel:
         return OrdinalModel.create(self.family, self.link, self.reverse)

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from statlearn.ordinal import _path_drawing as drawing
 from statlearn.ordinal._fusion import boundary_names
 from statlearn.ordinal._profile import feature_position
 from statlearn.ordinal.presto_cv import PrestoClassifierCV
 from statlearn.ordinal.presto_path import OrdinalPath
+from statlearn.utils._fitted import fitted_or_refuse
 from statlearn.utils._optional import require
 
 Array = NDArray[np.float64]
@@ -177,11 +177,7 @@ class OrdinalPathDisplay:
                 f"{type(estimator).__name__}, which has no path; fit a "
                 f"PrestoClassifierCV or call presto_path."
             )
-        check_is_fitted(
-            estimator,
-            msg="OrdinalPathDisplay.from_estimator expected a fitted %(name)s. Got one "
-            "without coefficients; call fit.",
-        )
+        fitted_or_refuse(estimator, "OrdinalPathDisplay.from_estimator")
         return cls(
             alphas=estimator.alphas_,
             coefs=estimator.coefs_path_,

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from statlearn.ordinal._profile import Profile
 from statlearn.utils._axes import axes_for
+from statlearn.utils._fitted import fitted_or_refuse
 
 Array = NDArray[np.float64]
 
@@ -122,11 +122,7 @@ class OrdinalProbabilityDisplay:
             If the estimator is not fitted.
         """
         caller = "OrdinalProbabilityDisplay.from_estimator"
-        check_is_fitted(
-            estimator,
-            msg=f"{caller} expected a fitted %(name)s. Got one without coefficients; "
-            f"call fit.",
-        )
+        fitted_or_refuse(estimator, caller)
         if not hasattr(estimator, "predict_proba"):
             raise TypeError(
                 f"The 'estimator' parameter of {caller} must be a classifier with "

@@ -13,6 +13,8 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.sparsefuncs import csc_median_axis_0
 
+from statlearn.utils._fitted import column_names
+
 Array = NDArray[np.float64]
 
 
@@ -65,7 +67,7 @@ class Profile:
             )
             p = X.shape[1]
             found = known_names is not None and len(known_names) == p
-            names = list(known_names) if found else [f"x{j}" for j in range(p)]
+            names = list(known_names) if found else column_names(p)
         position = feature_position(feature, names, "feature", caller)
         return cls(X, names, position, caller)
 

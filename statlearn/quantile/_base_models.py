@@ -14,6 +14,7 @@ from sklearn.utils import column_or_1d, get_tags
 
 from statlearn.utils._delegate import model_inside, weight_keyword
 from statlearn.utils._levels import read_levels
+from statlearn.utils._validation import require_target
 
 Array = NDArray[np.float64]
 
@@ -34,11 +35,7 @@ class HoldsEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def _read_target(self, y: Any) -> NDArray[Any]:
         """Return the target as an array (n,), whose values the clones check."""
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                f"None; pass a number for each row of X."
-            )
+        require_target(y, type(self).__name__)
         return column_or_1d(y, warn=True)
 
     def _learn_features(self, fitted: Any) -> None:

@@ -11,8 +11,8 @@ from scipy import stats
 from statlearn.metrics import level_calibration_error
 from statlearn.quantile._base_models import levels_for, predict_grid
 from statlearn.utils._axes import COLORS, INK, axes_for
-from statlearn.utils._grids import read_coverage
 from statlearn.utils._levels import read_levels
+from statlearn.utils._numbers import read_coverage
 from statlearn.weights import effective_sample_size
 
 Array = NDArray[np.float64]

@@ -19,8 +19,8 @@ from statlearn.quantile._calibrations import (
     and_more,
 )
 from statlearn.quantile._conformal_scores import Ends, smallest_calibration
-from statlearn.utils._grids import read_coverage
 from statlearn.utils._levels import find_level, read_levels
+from statlearn.utils._numbers import read_coverage
 from statlearn.utils._warn import warn
 
 Array = NDArray[np.float64]

@@ -12,7 +12,7 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d, in
 from statlearn.quantile._calibration_rows import read_groups
 from statlearn.quantile._forecasts import Forecasts
 from statlearn.utils._sklearn import take_rows
-from statlearn.utils._validation import read_sample_weight
+from statlearn.utils._validation import read_sample_weight, require_target
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -78,11 +78,7 @@ def read_fit_rows(
         For targets that are missing or not finite, bad weights, groups of another
         length.
     """
-    if y is None:
-        raise ValueError(
-            f"{caller} requires y to be passed, but the target y is None; pass a "
-            f"number for each row of X."
-        )
+    require_target(y, caller)
     target = check_array(
         column_or_1d(y, warn=True), dtype=np.float64, ensure_2d=False, input_name="y"
     )

@@ -19,8 +19,9 @@ from statlearn.quantile._distribution import (
     grid_sample,
     place_levels,
 )
-from statlearn.utils._grids import FloatArray, read_coverage, read_grid
+from statlearn.utils._grids import FloatArray, read_grid
 from statlearn.utils._levels import SAME_LEVEL, read_levels
+from statlearn.utils._numbers import read_coverage
 from statlearn.utils._rng import as_generator
 from statlearn.utils._validation import as_numbers
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
-from statlearn.utils._axes import INK, axes_for
+from statlearn.utils._axes import axes_for
+from statlearn.utils._fitted import fitted_or_refuse
+from statlearn.utils._heat_map import annotated_image
 from statlearn.utils._levels import read_levels
 from statlearn.utils._validation import as_numbers
 
@@ -105,10 +106,7 @@ class AggregationWeightsDisplay:
             If the estimator is not fitted.
         """
         caller = "AggregationWeightsDisplay.from_estimator"
-        check_is_fitted(
-            estimator,
-            msg=f"{caller} expected a fitted %(name)s. Got one that is not; call fit.",
-        )
+        fitted_or_refuse(estimator, caller)
         if not hasattr(estimator, "weights_"):
             raise TypeError(
                 f"The 'estimator' of {caller} must have weights_. Got "
@@ -205,21 +203,16 @@ class AggregationWeightsDisplay:
         peak = float(np.abs(table).max()) or 1.0
         # Colours that differ by sign where there are signs, with zero in the middle.
         signed = bool((table < 0.0).any())
-        style: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest"}
-        style |= {"cmap": "RdBu" if signed else "Blues"}
-        style |= {"vmin": -peak if signed else 0.0, "vmax": peak}
-        self.image_ = ax.imshow(table, **style | kwargs)
-        self.colorbar_ = self.figure_.colorbar(
-            self.image_, ax=ax, label=name or self.name
+        style: dict[str, Any] = {"cmap": "RdBu" if signed else "Blues"}
+        style |= {"vmin": -peak if signed else 0.0, "vmax": peak, "aspect": "auto"}
+        self.image_, self.colorbar_, self.texts_ = annotated_image(
+            ax,
+            table,
+            name or self.name,
+            style | kwargs,
+            max_numbers=_MAX_NUMBERS,
+            white_above=0.6 * peak,
         )
-        self.texts_ = []
-        if table.size <= _MAX_NUMBERS:
-            for (i, k), weight in np.ndenumerate(table):
-                color = "white" if abs(weight) > 0.6 * peak else INK
-                text = ax.text(
-                    k, i, f"{weight:.2f}", color=color, ha="center", va="center"
-                )
-                self.texts_.append(text)
         ax.set_yticks(range(len(self.models)), self.models)
         ax.set(xlabel="Level", ylabel="Model")
         if self.levels is None:

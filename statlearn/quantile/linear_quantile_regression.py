@@ -15,6 +15,7 @@ from statlearn.quantile._linear_design import LinearDesign, make_design, penalty
 from statlearn.quantile._linear_fit import LinearFit, fit_by_interior_point
 from statlearn.quantile._non_crossing import Box, fit_by_linear_program, fit_in_order
 from statlearn.quantile._standard_errors import bootstrap_covariance, kernel_covariance
+from statlearn.utils._fitted import feature_names
 from statlearn.utils._levels import find_level, read_levels
 from statlearn.utils._rng import as_generator
 from statlearn.utils._scale import ZERO
@@ -378,10 +379,7 @@ class LinearQuantileRegression(GridRegressor):
                 f"The 'level' of {caller} must be one of its levels, "
                 f"{self.levels_.tolist()}. Got {level!r}; fit it too."
             )
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            names = [f"x{j}" for j in range(self.n_features_in_)]
-        coef = self.coef_[row]
+        names, coef = feature_names(self), self.coef_[row]
         if self.fit_intercept:
             names, coef = ["intercept", *names], np.r_[self.intercept_[row], coef]
         return wald_table(np.array(names, str), coef, self.bse_[row], coverage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from statlearn.sampling._stream import (
     check_ranks,
 )
 from statlearn.schedules import Schedule, StepCooldown
-from statlearn.utils._validation import positive_integer
+from statlearn.utils._identity import describe
+from statlearn.utils._numbers import positive_integer
 from statlearn.utils._warn import warn
 from statlearn.weights._groups import tempered_share
 
@@ -270,7 +271,7 @@ class DomainBatchSampler(Composition):
             "sizes": self._sizes.tolist(),
             "batch_size": self.batch_size,
             "n_steps": self._n_steps,
-            "schedule": _description(self.schedule_),
+            "schedule": describe(self.schedule_),
             "mode": self.mode,
             "stratified": self.stratified,
         }
@@ -302,10 +303,3 @@ def _with_steps(schedule: Any, n_steps: int, caller: str) -> Law:
         bound: Any = replace(schedule, n_steps=n_steps)  # type: ignore[type-var]
         return bound
     return schedule
-
-
-def _description(schedule: Any) -> str:
-    """Return what tells a schedule from others, in this process and the next one."""
-    if is_dataclass(schedule):
-        return repr(schedule)
-    return getattr(schedule, "__qualname__", type(schedule).__qualname__)

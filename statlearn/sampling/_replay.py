@@ -25,7 +25,7 @@ from statlearn.sampling._stream import (
     check_ranks,
     is_whole,
 )
-from statlearn.utils._validation import positive_integer
+from statlearn.utils._numbers import positive_integer
 from statlearn.utils._warn import warn
 
 Array = NDArray[np.float64]

@@ -8,8 +8,7 @@ from operator import length_hint
 from typing import Any
 
 from statlearn.sampling._counter import stream_key
-from statlearn.utils._arrays import real_number
-from statlearn.utils._validation import is_integer, positive_integer
+from statlearn.utils._numbers import is_integer, positive_integer, real_number
 
 _LAST_WORD = 2**64 - 1  # of the counter that random numbers are made from
 

@@ -18,7 +18,7 @@ from statlearn.sampling._stream import (
     is_whole,
 )
 from statlearn.sampling._table import CumulativeTable
-from statlearn.utils._validation import positive_integer
+from statlearn.utils._numbers import positive_integer
 
 _CHUNK = 2**16  # draws that share one generator
 

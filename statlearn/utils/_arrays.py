@@ -60,20 +60,6 @@ def _refuse(array: NDArray[Any]) -> NoReturn:
     )
 
 
-def real_number(value: Any, name: str, caller: str) -> float:
-    """Return a parameter as a float, or say that it should be a number."""
-    try:  # words such as "2" are numbers to `float`, but not to us
-        number = None if isinstance(value, (str, bytes)) else float(value)
-    except (TypeError, ValueError):
-        number = None
-    if number is None:
-        raise TypeError(
-            f"The '{name}' of {caller} must be a real number. Got {value!r} of type "
-            f"{type(value).__name__}; pass a float."
-        )
-    return number
-
-
 def to_labels(values: Any) -> NDArray[Any]:
     """Return labels of any type as an array; a tensor comes to the CPU first."""
     return values.detach().cpu().numpy() if is_tensor(values) else np.asarray(values)

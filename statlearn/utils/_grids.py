@@ -1,4 +1,4 @@
-"""Grids of quantiles, targets and coverages next to them: how they are read."""
+"""Grids of quantiles, and targets next to them: how they are read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite, column_or_1d
-
-from statlearn.utils._arrays import real_number
 
 # Of float32 or float64, as the input is.
 FloatArray = NDArray[Any]
@@ -140,33 +138,3 @@ def read_column(values: Any, n: int, caller: str, name: str = "y_true") -> Array
             f"{len(found)}; pass targets and predictions of the same rows."
         )
     return found
-
-
-def read_coverage(coverage: Any, caller: str) -> float:
-    """Return the coverage of intervals as a float, or say what it should be.
-
-    Parameters
-    ----------
-    coverage : float
-        In (0, 1).
-    caller : str
-        Name of the class or function for messages.
-
-    Returns
-    -------
-    coverage : float
-
-    Raises
-    ------
-    TypeError
-        If it is no number.
-    ValueError
-        If it is not in (0, 1).
-    """
-    share = real_number(coverage, "coverage", caller)
-    if not 0.0 < share < 1.0:
-        raise ValueError(
-            f"The 'coverage' of {caller} must be a number in (0, 1). Got {share:g}; "
-            f"pass a share such as 0.8, or divide percentages by 100."
-        )
-    return share

@@ -1,4 +1,4 @@
-"""Checks on labels and weights that scikit-learn does not make.
+"""Checks on labels, targets, and weights of rows and classes, beyond scikit-learn's.
 
 Ordered labels have to be read before `sklearn.utils.validation.validate_data`, which
 turns an ordered categorical into objects and thereby sorts its categories by alphabet.
@@ -6,8 +6,6 @@ turns an ordered categorical into objects and thereby sorts its categories by al
 
 from __future__ import annotations
 
-from math import inf
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from statlearn.exceptions import EmptyClassWarning, LabelOrderWarning
-from statlearn.utils._arrays import is_tensor, real_number, to_float64
+from statlearn.utils._arrays import is_tensor, to_float64
 from statlearn.utils._sklearn import check_sample_weight
 from statlearn.utils._warn import warn
 
@@ -138,6 +136,15 @@ def _refuse_missing(labels: NDArray[Any], caller: str) -> None:
         )
 
 
+def require_target(y: Any, caller: str) -> None:
+    """Raise in the words that scikit-learn looks for if there is no target."""
+    if y is None:
+        raise ValueError(
+            f"{caller} requires y to be passed, but the target y is None; pass one "
+            f"target for each row of X."
+        )
+
+
 def as_numbers(values: Any) -> NDArray[np.float64]:
     """Return an array of numbers, one NaN if the values are none, as words are."""
     try:
@@ -156,40 +163,6 @@ def as_numbers(values: Any) -> NDArray[np.float64]:
 
 def _has_words(array: NDArray[Any]) -> bool:
     return any(isinstance(value, (str, bytes)) for value in array.flat)
-
-
-def is_integer(value: Any) -> bool:
-    """Tell whether a value is an integer, which True and False are not here."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def positive_integer(value: Any, name: str, caller: str, hint: str) -> int:
-    """Return a count of at least one, or say what it should be."""
-    if is_integer(value) and value >= 1:
-        return int(value)
-    raise (ValueError if is_integer(value) else TypeError)(
-        f"The '{name}' of {caller} must be an integer >= 1. Got {value!r}; {hint}."
-    )
-
-
-def positive_number(value: Any, name: str, caller: str, hint: str) -> float:
-    """Return a finite number above zero as a float, or say that it should be one."""
-    number = real_number(value, name, caller)
-    if 0.0 < number < inf:
-        return number
-    raise ValueError(
-        f"The '{name}' of {caller} must be a finite number > 0. Got {number}; {hint}."
-    )
-
-
-def closed_share(value: Any, name: str, caller: str, hint: str) -> float:
-    """Return a number from 0 to 1 as a float, or say that it should be one."""
-    number = real_number(value, name, caller)
-    if 0.0 <= number <= 1.0:
-        return number
-    raise ValueError(
-        f"The '{name}' of {caller} must lie in [0, 1]. Got {number}; {hint}."
-    )
 
 
 def weight_problem(values: NDArray[np.float64], *shapes: tuple[int, ...]) -> str | None:

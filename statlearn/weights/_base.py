@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from sklearn.base import BaseEstimator
 
-from statlearn.utils._arrays import real_number
+from statlearn.utils._numbers import real_number
 from statlearn.weights._measure import reweigh, uniform_density
 
 Evidence = Literal["loss", "residual", "group", "weight"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.utils._arrays import real_number
+from statlearn.utils._numbers import real_number
 from statlearn.weights._base import LossRule, Temperature, temperature_at
 from statlearn.weights._measure import reweigh
 from statlearn.weights._worst_case import log_mean_exp, tilt_density

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.utils._arrays import real_number
+from statlearn.utils._numbers import real_number
 from statlearn.weights._base import LossRule
 from statlearn.weights._measure import reweigh
 

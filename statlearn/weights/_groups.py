@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from statlearn.utils._arrays import is_tensor, real_number, to_float64
+from statlearn.utils._arrays import is_tensor, to_float64
 from statlearn.utils._groups import group_codes, label_rows
+from statlearn.utils._numbers import real_number
 from statlearn.weights._base import Evidence, WeightingRule, temperature_at
 from statlearn.weights._base import Temperature as TemperatureOrSchedule
 from statlearn.weights._measure import as_base_weight

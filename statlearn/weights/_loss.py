@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.utils._arrays import real_number
+from statlearn.utils._numbers import real_number
 from statlearn.weights._base import LossRule, Temperature, temperature_at
 from statlearn.weights._measure import reweigh
 from statlearn.weights._worst_case import from_top, tilt_density

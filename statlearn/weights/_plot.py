@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from statlearn.utils._arrays import to_labels
 from statlearn.utils._axes import COLORS, INK, axes_for
+from statlearn.utils._fitted import fitted_or_refuse
 from statlearn.utils._groups import group_codes
 from statlearn.weights._diagnostics import effective_sample_size
 from statlearn.weights._measure import as_base_weight
@@ -215,10 +215,7 @@ class WeightDisplay:
             If the estimator is not fitted.
         """
         caller = "WeightDisplay.from_estimator"
-        check_is_fitted(
-            estimator,
-            msg=f"{caller} expected a fitted %(name)s. Got one that is not; call fit.",
-        )
+        fitted_or_refuse(estimator, caller)
         name = type(estimator).__name__
         if not hasattr(estimator, "weights_"):
             raise TypeError(

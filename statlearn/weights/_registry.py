@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
+from statlearn.utils._choices import nearest_name, plain_name
 from statlearn.weights._base import Evidence, WeightingRule
 
 _KEYWORDS = ("groups", "base_weight", "step")
@@ -104,14 +104,12 @@ def _table() -> dict[str, type[WeightingRule]]:
 
 def _by_name(name: str) -> type[WeightingRule]:
     table = _table()
-    key = name.lower().translate(str.maketrans("", "", "_- "))
+    key = plain_name(name)
     if key in table:
         return table[key]
-    close = get_close_matches(key, table, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}?" if close else "pass one of them."
     raise ValueError(
         f"The name of a rule must be one of {', '.join(sorted(table))}. Got {name!r}; "
-        f"{hint}"
+        f"{nearest_name(name, table)}"
     )
 
 

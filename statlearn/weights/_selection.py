@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.utils._arrays import real_number
+from statlearn.utils._numbers import real_number
 from statlearn.weights._base import LossRule
 from statlearn.weights._measure import limit_on, reweigh
 from statlearn.weights._worst_case import tail_density

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.utils._arrays import real_number, to_float64
+from statlearn.utils._arrays import to_float64
+from statlearn.utils._numbers import real_number
 from statlearn.weights._measure import as_base_weight, reweigh
 from statlearn.weights._worst_case import tilt_density
 

@@ -20,7 +20,8 @@ from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
 from _race import bar, finish
-from statlearn.merging import _descent, match_weights, spec_for
+from statlearn.merging import match_weights, spec_for
+from statlearn.merging._matching import _descent
 
 SEED = 0
 # Width of the layers, epochs of the training, runs.

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from _race import bar, finish, race, traced_peak
-from statlearn.merging._robust_spectral import r_tsv_merge
-from statlearn.merging._spectral import iso_merge, tsv_merge
+from statlearn.merging._rules._robust_spectral import r_tsv_merge
+from statlearn.merging._rules._spectral import iso_merge, tsv_merge
 
 WIDTH, INNER, LAYERS, WORDS, POSITIONS = 384, 1536, 6, 30522, 512
 N_MODELS, SEED = 3, 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -13,9 +13,9 @@ from scipy import sparse
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from continual_cases import Recorder, numbered, two_tasks
+from continual_cases import Recorder, two_tasks
 from statlearn.continual import ContinualLearner
-from statlearn.continual._checkpoint import describe, digest, plain_state, read, write
+from statlearn.continual._checkpoint import plain_state, read, write
 
 (X0, Y0), (X1, Y1) = two_tasks()
 
@@ -297,14 +297,18 @@ def test_a_file_holds_no_rows_and_can_be_read_by_numpy(tmp_path):
     assert model.estimator_.coefs_[0].shape in shapes
 
 
-def test_equal_data_have_equal_digests():
-    table = sparse.csr_array(X0)
-    assert digest(X0, Y0) == digest(np.asfortranarray(X0), Y0.copy())
-    assert digest(table) == digest(table.copy())
-    distinct = [(X0, Y0), (X0, Y0, None), (X0, Y0.astype(float)), (X0.T, Y0), (table,)]
-    assert len({digest(*tables) for tables in distinct}) == len(distinct)
+def slow_law(share):
+    """Return a schedule as a new process has it: at another address."""
+
+    def law(step, share):
+        return share
+
+    return partial(law, share=share)
 
 
-def test_functions_are_known_by_their_names():
-    assert describe(numbered) == f"{numbered.__module__}.numbered"
-    assert describe(np.arange(2000)).count(",") == 1999
+def test_schedule_at_another_address_is_the_same_schedule(tmp_path):
+    laws = [slow_law(0.02), slow_law(0.02), slow_law(0.03)]
+    learner(INNER["sgd"], tmp_path, schedule=laws[0]).fit(X0, Y0)
+    learner(INNER["sgd"], tmp_path, schedule=laws[1]).fit(X0, Y0)
+    with pytest.raises(ValueError, match="written with another schedule;"):
+        learner(INNER["sgd"], tmp_path, schedule=laws[2]).fit(X0, Y0)

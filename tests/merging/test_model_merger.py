@@ -413,6 +413,24 @@ def test_what_does_not_fit_together_is_refused(options, data, message):
         ModelMerger(**options).fit(EXPERTS, **data)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"method": "foo"},
+        {"options": {"include": "zzz"}},
+        {"options": {"exclude": [3]}},
+        {"options": {"overrides": {"zzz": {}}}},
+        {"options": {"overrides": {"*": {"method": "foo"}}}},
+        {"options": {"overrides": {"W0": {"scale": "x"}}}},
+    ],
+    ids=str,
+)
+def test_messages_name_the_merger(settings):
+    merger = ModelMerger(**{"method": "ties", **settings})
+    with pytest.raises((TypeError, ValueError), match=r"^[\w' ]* of ModelMerger must "):
+        merger.fit(EXPERTS, BASE)
+
+
 def test_models_that_do_not_score_themselves_need_a_function():
     base, models = known(2)
     for scoring in (None, "accuracy"):

@@ -381,7 +381,7 @@ def test_maps_come_before_the_wrapper_that_exchanges_gradients(model):
     wrapped = nn.parallel.DistributedDataParallel(model)
     before = bits(wrapped)
     with pytest.raises(ValueError, match=r"come before Distributed.* its \.module"):
-        attach(wrapped, lambda name, weight: Gain(), caller="attach")
+        attach(wrapped, lambda name, weight: Gain())
     assert same(bits(wrapped), before)
     attach(wrapped.module, lambda name, weight: Gain(), include="0")
     again = nn.parallel.DistributedDataParallel(wrapped.module)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from statlearn.utils._grids import read_column, read_coverage, read_grid, read_rows
+from statlearn.utils._grids import read_column, read_grid, read_rows
 
 GRID = np.arange(6.0).reshape(2, 3)
 LEVELS = np.array([0.1, 0.5, 0.9])
@@ -81,11 +81,3 @@ def test_a_column_is_read_as_numbers_by_position(values):
 def test_what_is_no_column_is_refused(values, message):
     with pytest.raises(ValueError, match=f"'y_true' of f must hold one.*{message}"):
         read_column(values, 2, "f")
-
-
-def test_coverages_are_shares():
-    assert read_coverage(np.float32(0.5), "f") == 0.5
-    with pytest.raises(ValueError, match=r"'coverage' of f .*\(0, 1\). Got 80"):
-        read_coverage(80, "f")
-    with pytest.raises(TypeError, match="'coverage' of f must be a real number"):
-        read_coverage("0.8", "f")

@@ -14,11 +14,9 @@ from sklearn.exceptions import DataConversionWarning
 from statlearn.exceptions import EmptyClassWarning, LabelOrderWarning
 from statlearn.utils._validation import (
     as_numbers,
-    closed_share,
     encode_ordered_labels,
     ordered_categories,
-    positive_integer,
-    positive_number,
+    require_target,
     require_two_classes,
     weight_problem,
 )
@@ -329,42 +327,6 @@ def test_tensors_in_a_list_that_need_gradients_are_no_numbers():
 
 
 # ------------------------------------------------------------------ counts and shares
-def test_count_is_an_integer_from_one():
-    for value in (1, np.int8(5), np.uint64(2**40)):
-        assert positive_integer(value, "n", "it", "pass 1") == int(value)
-        assert type(positive_integer(value, "n", "it", "pass 1")) is int
-    for value, error in ((0, ValueError), (-3, ValueError), (1.0, TypeError)):
-        message = f"The 'n' of it must be an integer >= 1. Got {value}; pass 1."
-        with pytest.raises(error, match=message):
-            positive_integer(value, "n", "it", "pass 1")
-    for value in (True, "2", None, [1]):
-        with pytest.raises(TypeError, match="'n' of it must be an integer"):
-            positive_integer(value, "n", "it", "pass 1")
-
-
-def test_positive_number_is_finite_and_above_zero():
-    for value in (1, 0.25, np.float32(0.5), 5e-324, 1.7e308):
-        assert positive_number(value, "a", "it", "pass 1") == float(value)
-    for value in (0.0, -1.0, np.inf, np.nan):
-        message = f"The 'a' of it must be a finite number > 0. Got {value}; pass 1."
-        with pytest.raises(ValueError, match=message):
-            positive_number(value, "a", "it", "pass 1")
-    with pytest.raises(TypeError, match="'a' of it must be a real number"):
-        positive_number("1", "a", "it", "pass 1")
-
-
-def test_share_has_its_ends():
-    for value in (0, 0.25, 1, np.float32(0.5), True):
-        found = closed_share(value, "part", "it", "pass 0")
-        assert found == value
-        assert type(found) is float
-    for value in (-1e-9, 1.000001, np.nan, np.inf):
-        with pytest.raises(ValueError, match=r"'part' of it must lie in \[0, 1\]. Got"):
-            closed_share(value, "part", "it", "pass 0")
-    with pytest.raises(TypeError, match="'part' of it must be a real number"):
-        closed_share("0.5", "part", "it", "pass 0")
-
-
 @pytest.mark.parametrize(
     ("values", "shapes", "problem"),
     [
@@ -382,3 +344,10 @@ def test_share_has_its_ends():
 )
 def test_what_keeps_numbers_from_being_weights(values, shapes, problem):
     assert weight_problem(np.asarray(values), *shapes) == problem
+
+
+def test_target_is_required_in_the_words_of_scikit_learn():
+    require_target([], "it")
+    message = "^it requires y to be passed, but the target y is None; pass one"
+    with pytest.raises(ValueError, match=message):
+        require_target(None, "it")

@@ -13,8 +13,8 @@ from sklearn.base import is_classifier
 from torch import Tensor
 
 from statlearn.neural import losses
+from statlearn.utils._numbers import is_integer
 from statlearn.utils._rules import kind_of
-from statlearn.utils._validation import is_integer
 from statlearn.weights import get_rule
 
 

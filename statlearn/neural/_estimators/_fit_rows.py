@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from torch import Tensor
+
+from statlearn.utils._identity import checksum
 
 # Powers of two beyond which float32 may not hold the sum of weights, or drop them all.
 _FAR = 100
@@ -86,10 +87,4 @@ class FitRows:
 
     def fingerprint(self) -> int:
         """Return a number that other rows hardly share."""
-        X = self.table.X
-        parts = [X.data, X.indices, X.indptr] if issparse(X) else [X]
-        parts += [self.target] + ([] if self.weight is None else [self.weight])
-        found = 0
-        for part in parts:
-            found = crc32(np.ascontiguousarray(part).data, found)
-        return found
+        return checksum(self.table.X, self.target, self.weight)

@@ -9,17 +9,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.merging._model_files import check_target, write_model
-from statlearn.merging._safetensors import (
-    SUFFIX,
-    dtype_name,
-    read_contents,
-)
+from statlearn.merging._files._model_files import check_target, write_model
+from statlearn.merging._files._safetensors import SUFFIX, dtype_name, read_contents
+from statlearn.utils._identity import checksum
 
 _FACTS, _SUM = "statlearn", "checksum"
 
@@ -44,10 +40,12 @@ def write_state(
             f"The 'path' of {caller} must end in {SUFFIX}. Got {str(path)!r}; pass "
             f"{str(path) + SUFFIX!r}."
         )
-    target = check_target(path, None, ())
+    target = check_target(path)
     arrays = {name: np.asarray(array) for name, array in state.items()}
     contents = {name: (dtype_name(a), a.shape) for name, a in arrays.items()}
-    facts_text = {_FACTS: json.dumps({**facts, _SUM: _checksum(arrays)})}
+    facts_text = {
+        _FACTS: json.dumps({**facts, _SUM: _sum_of(arrays)})
+    }
     write_model(target, contents, arrays.__getitem__, None, facts_text)
 
 
@@ -70,7 +68,9 @@ def read_state(path: Any, caller: str) -> tuple[dict[str, NDArray[Any]], Any]:
             f"pass that as 'module'."
         ) from None
     state = {name: one.read() for name, one in stored.items()}
-    if not isinstance(facts, dict) or facts.pop(_SUM, None) != _checksum(state):
+    if not isinstance(facts, dict) or facts.pop(_SUM, None) != checksum(
+        dict(sorted(state.items()))
+    ):
         raise ValueError(
             f"The 'path' of {caller} must be a file as save_state has written it. Got "
             f"{source.name!r}, of which some numbers have changed since; save the "
@@ -79,9 +79,6 @@ def read_state(path: Any, caller: str) -> tuple[dict[str, NDArray[Any]], Any]:
     return state, facts
 
 
-def _checksum(state: Mapping[str, NDArray[Any]]) -> int:
-    """Return a number that another state hardly shares."""
-    found = 0
-    for name in sorted(state):
-        found = crc32(np.ascontiguousarray(state[name]).data, found)
-    return found
+def _sum_of(state: Mapping[str, NDArray[Any]]) -> int:
+    """Return the checksum of a state, in whichever order it is read."""
+    return checksum({name: state[name] for name in sorted(state)})

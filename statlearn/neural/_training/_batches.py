@@ -13,7 +13,8 @@ from torch import Tensor
 from statlearn.neural._training._identity import checksum, checksum_of_rows
 from statlearn.sampling._counter import Lane, generator_at, stream_key
 from statlearn.utils._arrays import to_labels
-from statlearn.utils._validation import is_integer, positive_integer, read_sample_weight
+from statlearn.utils._numbers import is_integer, positive_integer
+from statlearn.utils._validation import read_sample_weight
 
 Key = tuple[int, int]
 

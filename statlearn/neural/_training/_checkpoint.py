@@ -16,7 +16,7 @@ from torch import Tensor
 
 from statlearn.neural._training._distributed import World
 from statlearn.utils._files import replacing
-from statlearn.utils._validation import is_integer
+from statlearn.utils._numbers import is_integer
 
 _FORMAT = 1
 _NOTHING = object()

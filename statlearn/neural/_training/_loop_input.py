@@ -13,7 +13,7 @@ from statlearn.neural._loss_reweighter import LossReweighter
 from statlearn.neural._training._history import Progress
 from statlearn.neural._training._identity import describe, optimizer_settings
 from statlearn.neural._training._update import Means
-from statlearn.utils._validation import positive_integer, positive_number
+from statlearn.utils._numbers import positive_integer, positive_number
 from statlearn.weights import get_rule
 
 

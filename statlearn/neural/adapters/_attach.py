@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from statlearn.neural._select import Selector
-from statlearn.neural._weight_map import WeightMap, attach
+from statlearn.neural._weight_map import WeightMap, attach_maps
 
 AnyMap = TypeVar("AnyMap", bound=WeightMap)
 
@@ -36,11 +36,6 @@ def attach_to_linear(
         except ValueError as error:
             raise ValueError(f"{caller} at {name!r}: {error}") from error
 
-    return attach(
-        module,
-        named,
-        include=include,
-        exclude=exclude,
-        freeze_rest=freeze_rest,
-        caller=caller,
+    return attach_maps(
+        module, named, include, exclude, freeze_rest=freeze_rest, caller=caller
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from statlearn.neural._map_exits import fold, unfold
+from statlearn.neural._map_exits import fold_maps, unfold_maps
 from statlearn.neural._map_state import (
     load_map_state_dict,
     map_parameters,
@@ -138,7 +138,7 @@ def merge_bone(module: nn.Module) -> list[str]:
     >>> merge_bone(model), type(model[0]).__name__
     (['0.weight'], 'Linear')
     """
-    return fold(module, kind=BlockAffine, reversible=True, caller="merge_bone")
+    return fold_maps(module, BlockAffine, reversible=True, caller="merge_bone")
 
 
 def unmerge_bone(module: nn.Module) -> list[str]:
@@ -176,7 +176,7 @@ def unmerge_bone(module: nn.Module) -> list[str]:
     >>> apply_bone(model, r=2) == merge_bone(model) == unmerge_bone(model)
     True
     """
-    return unfold(module, kind=BlockAffine, caller="unmerge_bone")
+    return unfold_maps(module, BlockAffine, caller="unmerge_bone")
 
 
 def bone_parameters(module: nn.Module) -> Iterator[nn.Parameter]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from statlearn.merging import open_weights, save_weights
 from statlearn.neural._map_state import weight_maps
-from statlearn.neural._weight_map import WeightMap, attach
+from statlearn.neural._weight_map import WeightMap, attach_maps
 from statlearn.neural.adapters._attach import made_for
 from statlearn.neural.adapters._peft_files import (
     BLOCK,
@@ -39,7 +39,7 @@ from statlearn.neural.adapters._trained_beside import (
 )
 from statlearn.neural.adapters.block_affine import BlockAffine
 from statlearn.neural.adapters.low_rank import LowRank
-from statlearn.utils._validation import positive_number
+from statlearn.utils._numbers import positive_number
 
 # What peft calls the variants, in the parameter `init_weights`.
 _STARTS: dict[str, bool | str] = {"additive": True, "col": "bat", "mini": "mini"}
@@ -199,10 +199,11 @@ def load_peft_adapter(
     def make(name: str, weight: Tensor) -> WeightMap:
         return _filled(name, weight, layers[name], config)
 
-    names = attach(
+    names = attach_maps(
         module,
         make,
-        include=list(layers),
+        list(layers),
+        None,
         freeze_rest=freeze_rest,
         caller="load_peft_adapter",
     )

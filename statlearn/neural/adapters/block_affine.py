@@ -24,7 +24,7 @@ from statlearn.neural.adapters._block_products import (
     linear_by_rows,
     linear_by_sums,
 )
-from statlearn.utils._validation import positive_integer
+from statlearn.utils._numbers import positive_integer
 
 ALIASES = {"bat": "col", "miss": "additive"}
 VARIANTS = ("col", "row", "free", "ab", "additive", "mini")

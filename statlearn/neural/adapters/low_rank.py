@@ -18,7 +18,7 @@ from statlearn.neural._select import Selector
 from statlearn.neural._weight_map import WeightMap
 from statlearn.neural.adapters._attach import attach_to_linear, made_for
 from statlearn.neural.adapters._block_products import is_cheaper_formed, widest
-from statlearn.utils._validation import positive_integer, positive_number
+from statlearn.utils._numbers import positive_integer, positive_number
 
 
 class LowRank(WeightMap):

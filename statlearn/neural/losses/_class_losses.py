@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from statlearn.neural.losses._loss_rows import pair, row_mean, token_mean
-from statlearn.utils._validation import closed_share, positive_number
+from statlearn.utils._numbers import closed_share, positive_number
 
 
 def cross_entropy(

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from statlearn.neural.losses._loss_rows import pair, row_mean
 from statlearn.utils._levels import read_levels
-from statlearn.utils._validation import positive_number
+from statlearn.utils._numbers import positive_number
 
 
 def squared_error(prediction: Tensor, target: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from statlearn.utils._validation import is_integer, positive_integer
+from statlearn.utils._numbers import is_integer, positive_integer
 
 Value = TypeVar("Value")
 Seed = torch.Generator | int | None

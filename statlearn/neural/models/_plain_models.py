@@ -17,7 +17,7 @@ from statlearn.neural.models._model_parts import (
     choice,
     start,
 )
-from statlearn.utils._validation import closed_share
+from statlearn.utils._numbers import closed_share
 
 
 class MLP(nn.Module):

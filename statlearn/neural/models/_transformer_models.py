@@ -17,8 +17,7 @@ from statlearn.neural.models._model_parts import (
     start,
 )
 from statlearn.neural.models._transformer_parts import TransformerBlock
-from statlearn.utils._arrays import real_number
-from statlearn.utils._validation import closed_share, positive_integer
+from statlearn.utils._numbers import closed_share, positive_integer, real_number
 
 
 class TinyViT(nn.Module):

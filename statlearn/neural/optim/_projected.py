@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from statlearn.neural.optim._blocks import BLOCK_SIZE, Block, Job, make_blocks
 from statlearn.neural.optim._projection import remove_rows, require_at_least_zero
-from statlearn.utils._validation import closed_share
+from statlearn.utils._numbers import closed_share
 
 
 class ProjectedOptimizer(Optimizer):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from statlearn.neural._precision import HALF, widened
-from statlearn.utils._arrays import real_number
+from statlearn.utils._numbers import real_number
 
 View = Literal["channel", "layer"]
 

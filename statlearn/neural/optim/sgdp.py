@@ -16,7 +16,7 @@ from statlearn.neural.optim._projected import (
     require_finite,
 )
 from statlearn.neural.optim._projection import remove_rows
-from statlearn.utils._arrays import real_number
+from statlearn.utils._numbers import real_number
 
 
 class SGDP(ProjectedOptimizer):

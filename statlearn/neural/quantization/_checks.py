@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from statlearn.utils._arrays import real_number
-from statlearn.utils._validation import is_integer
+from statlearn.utils._numbers import is_integer, real_number
 
 
 def check_bits(bits: Any, caller: str) -> int:

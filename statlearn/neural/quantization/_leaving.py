@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from statlearn.neural._map_exits import fold
+from statlearn.neural._map_exits import fold_maps
 from statlearn.neural.quantization._grid import WeightQuantizer
 from statlearn.neural.quantization._inputs import release_inputs, token_quantizing
 from statlearn.neural.quantization._quantized import quantized_weights
@@ -57,7 +57,7 @@ def fold_quantized(model: nn.Module, *, activations: bool = True) -> list[str]:
     weights = quantized_weights(model, caller="fold_quantized")
     attentions = [w.attention for w in weights if w.attention is not None]
     if len(attentions) < len(weights):
-        fold(model, kind=WeightQuantizer, caller="fold_quantized")
+        fold_maps(model, WeightQuantizer, caller="fold_quantized")
     for attention in attentions:
         attention.fold()
     if not activations:

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from torch import Tensor, nn
 
 from statlearn.neural._select import Selector, select
-from statlearn.neural._weight_map import attach
+from statlearn.neural._weight_map import attach_maps
 from statlearn.neural.quantization._checks import check_bits
 from statlearn.neural.quantization._grid import WeightQuantizer
 from statlearn.neural.quantization._inputs import (
@@ -139,7 +139,7 @@ def quantize_model(
     if act_bits is not None:
         check_bits(act_bits, caller)
         activations = _activations(model, layers, act_bits, sample, act_axis)
-    attach(model, make, include=names, layers=LAYERS, caller=caller)
+    attach_maps(model, make, names, None, layers=LAYERS, caller=caller)
     for quantize in activations:
         quantize()
     return names

@@ -16,7 +16,7 @@ from statlearn.neural.quantization._quantized import (
 from statlearn.neural.quantization.oscillation_tracker import (
     OscillationTracker,
 )
-from statlearn.utils._validation import closed_share
+from statlearn.utils._numbers import closed_share
 
 
 class IterativeFreezing:

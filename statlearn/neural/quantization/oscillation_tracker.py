@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from statlearn.neural.quantization._checks import check_share
 from statlearn.neural.quantization._quantized import check_present, quantized_weights
-from statlearn.utils._validation import closed_share
+from statlearn.utils._numbers import closed_share
 
 
 class OscillationTracker:

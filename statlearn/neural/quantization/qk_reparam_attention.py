@@ -23,7 +23,7 @@ from statlearn.neural.quantization._attention_inputs import (
     masked,
 )
 from statlearn.neural.quantization._qk_product import QKProduct
-from statlearn.utils._validation import positive_integer
+from statlearn.utils._numbers import positive_integer
 
 _NAME = "QKReparamAttention"
 

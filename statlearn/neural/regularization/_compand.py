@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from statlearn.neural._map_exits import fold
+from statlearn.neural._map_exits import fold_maps
 from statlearn.neural._map_state import weight_maps
 from statlearn.neural._precision import wide_dtype
 from statlearn.neural._select import Selector, select
-from statlearn.neural._weight_map import attach
+from statlearn.neural._weight_map import attach_maps
 from statlearn.neural.regularization._functions import (
     SCALE_HINT,
     Pair,
@@ -24,7 +24,7 @@ from statlearn.neural.regularization._functions import (
     unsquash_tensor,
 )
 from statlearn.neural.regularization.weight_compander import WeightCompander
-from statlearn.utils._validation import positive_number
+from statlearn.utils._numbers import positive_number
 
 LAYERS: tuple[type[nn.Module], ...] = (
     nn.Linear,
@@ -166,11 +166,11 @@ def compand(
         report_clipped(counts, strict, "compand")
     for weight_map in maps.values():
         weight_map._tells = False
-    names = attach(
+    names = attach_maps(
         module,
         lambda name, _: maps[name],
-        include=include,
-        exclude=exclude,
+        include,
+        exclude,
         layers=layers,
         caller="compand",
     )
@@ -220,7 +220,7 @@ def uncompand(module: nn.Module) -> list[str]:
     >>> bool(layer[0].weight.abs().max() < 0.1571)
     True
     """
-    return fold(module, kind=WeightCompander, caller="uncompand")
+    return fold_maps(module, WeightCompander, caller="uncompand")
 
 
 def compander_parameters(module: nn.Module) -> Iterator[nn.Parameter]:

@@ -19,7 +19,7 @@ from torch.autograd import Function
 from statlearn.exceptions import ClippedWeightsWarning
 from statlearn.neural._precision import wide_dtype, widened
 from statlearn.utils._arrays import is_tensor, to_float64
-from statlearn.utils._validation import positive_number
+from statlearn.utils._numbers import positive_number
 from statlearn.utils._warn import warn
 
 Start = Literal["inverse", "direct"]

@@ -7,7 +7,7 @@ from torch import nn
 
 from statlearn.neural._select import Selector, select
 from statlearn.neural.regularization._compand import LAYERS
-from statlearn.utils._arrays import real_number
+from statlearn.utils._numbers import real_number
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from statlearn.neural.regularization._functions import (
     squash_tensor,
     unsquash_tensor,
 )
-from statlearn.utils._validation import positive_number
+from statlearn.utils._numbers import positive_number
 
 
 class WeightCompander(WeightMap):

@@ -1,0 +1,1 @@
+"""How near two networks are: the loss between them, what their layers share."""

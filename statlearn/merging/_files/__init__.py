@@ -1,0 +1,1 @@
+"""Models in files: safetensors, alone or in folders, and merging them there."""

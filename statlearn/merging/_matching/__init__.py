@@ -1,0 +1,1 @@
+"""Lining the units of networks up: permutations, flips, and how they are found."""

@@ -1,0 +1,1 @@
+"""The merge rules, their table, and what calls any of them."""

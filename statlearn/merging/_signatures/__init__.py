@@ -1,0 +1,1 @@
+"""Robustness as a patch: extracted, quantised, stored, put on a model."""

@@ -1,0 +1,1 @@
+"""What tuning adds to a model, as a vector to calculate with."""
