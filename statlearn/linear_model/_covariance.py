@@ -15,7 +15,7 @@ from statlearn.linear_model._design import Design
 
 Array = NDArray[np.float64]
 
-# In the basis, Gram matrices of all rows have a condition number near one.
+# In their basis, Gram matrices of the rows that count have a condition number near one.
 _SINGULAR = 1e10
 
 
@@ -82,10 +82,12 @@ def covariance_avar1(
     design : Design
     rule : residual rule
         Of the final estimate.
-    u, u_start : ndarray of shape (n,)
-        Residuals of the final and of the S-estimate, divided by the S-scale.
+    u : ndarray of shape (n,)
+        Residuals of the final estimate, divided by the S-scale.
     chi, chi_slope : ndarray of shape (n,)
         Loss of the S-estimate, at most one, at `u_start`, and its derivative.
+    u_start : ndarray of shape (n,)
+        Residuals of the S-estimate, divided by the S-scale.
     scale : float
         The S-scale.
     breakdown : float

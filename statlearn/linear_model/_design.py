@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas, lapack, qr, solve, solve_triangular
+from scipy.linalg import blas, lapack, qr, solve_triangular
 
 Array = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ class Design:
 
     def to_basis(self, raw: Array) -> Array:
         """Return coefficients (p,) of the basis for those of the user."""
-        return solve(self.to_raw, raw)
+        return solve_triangular(self.to_raw, raw)
 
 
 class DependentColumnsError(ValueError):

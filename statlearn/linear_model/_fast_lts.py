@@ -20,7 +20,7 @@ from scipy.special import ndtri
 
 from statlearn.linear_model._search_candidates import Best
 from statlearn.linear_model._search_rows import (
-    Rows,
+    SearchRows,
     check_mass,
     search_rows,
     smallest_mass,
@@ -113,7 +113,7 @@ def fast_lts(
     fit : LTSFit
     """
     generator = as_generator(random_state)
-    rows = Rows(Q, y, base)
+    rows = SearchRows(Q, y, base)
     p = Q.shape[1]
     check_mass(rows)
     h = float((rows.mass + p + 1.0) // 2.0) if h is None else float(h)
@@ -138,7 +138,7 @@ def fast_lts(
 
 
 def _search(
-    rows: Rows,
+    rows: SearchRows,
     h: float,
     n_starts: int,
     n_steps: int,
@@ -156,7 +156,7 @@ def _search(
     return longer.distinct(1e-8 * np.sqrt(longer.value / h)).shortened(n_best)
 
 
-def _advance(rows: Rows, h: float, coef: Array, n_steps: int, best: Best) -> None:
+def _advance(rows: SearchRows, h: float, coef: Array, n_steps: int, best: Best) -> None:
     """Add candidates (k, p) to the best after some concentration steps."""
     for at in range(0, len(coef), rows.block):
         part = coef[at : at + rows.block]
@@ -167,7 +167,12 @@ def _advance(rows: Rows, h: float, coef: Array, n_steps: int, best: Best) -> Non
 
 
 def _carried_over(
-    best: Best, sample: Rows, share: float, rows: Rows, h: float, n_best: int
+    best: Best,
+    sample: SearchRows,
+    share: float,
+    rows: SearchRows,
+    h: float,
+    n_best: int,
 ) -> Best:
     """Return the best on all rows among the minima on a sample."""
     carried = Best(n_best)
@@ -193,7 +198,7 @@ def trimmed_sums(squares: Array, base: Array | None, h: float) -> Array:
 
 
 def _minima(
-    rows: Rows, h: float, best: Best, same: float = 0.0
+    rows: SearchRows, h: float, best: Best, same: float = 0.0
 ) -> list[tuple[Array, float, int]]:
     """Return local minima as coefficients, objective and number of steps.
 
@@ -208,7 +213,7 @@ def _minima(
 
 
 def _concentrated(
-    rows: Rows,
+    rows: SearchRows,
     h: float,
     coef: Array,
     known: list[tuple[Array, float, int]],
@@ -243,7 +248,7 @@ def _concentrated(
     return last, before, _MAX_ITER
 
 
-def _fit(rows: Rows, h: float, coef: Array, n_iter: int) -> LTSFit:
+def _fit(rows: SearchRows, h: float, coef: Array, n_iter: int) -> LTSFit:
     residuals = rows.residuals(coef[None])[0]
     off = rows.off_plane(residuals, coef)
     if rows.total(~off) >= h * (1.0 - 1e-12):
@@ -255,7 +260,7 @@ def _fit(rows: Rows, h: float, coef: Array, n_iter: int) -> LTSFit:
     return LTSFit(coef, objective, float(scale), kept, n_iter)
 
 
-def _shared(squares: Array, rows: Rows, h: float) -> Array:
+def _shared(squares: Array, rows: SearchRows, h: float) -> Array:
     """Return the kept share (n,) of each row, equal for equal squares."""
     kept = smallest_mass(squares[None], rows.base, h)[0]
     edge = squares[kept > 0.0].max()

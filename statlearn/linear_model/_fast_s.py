@@ -27,7 +27,7 @@ from statlearn.linear_model._m_scale import (
     upper_quantiles,
 )
 from statlearn.linear_model._search_candidates import Best
-from statlearn.linear_model._search_rows import Rows, check_mass, search_rows
+from statlearn.linear_model._search_rows import SearchRows, check_mass, search_rows
 from statlearn.linear_model._search_starts import starts
 from statlearn.utils._rng import as_generator
 
@@ -88,11 +88,11 @@ class _Loss:
     goal: float
 
     @staticmethod
-    def on(rows: Rows, c: float, b: float) -> _Loss:
+    def on(rows: SearchRows, c: float, b: float) -> _Loss:
         """Return the constants with the degrees of freedom of some rows."""
         return _Loss(c, b, rows.mass, b * (rows.mass - rows.Q.shape[1]))
 
-    def scales(self, residuals: Array, rows: Rows, start: Array | None) -> Array:
+    def scales(self, residuals: Array, rows: SearchRows, start: Array | None) -> Array:
         """Return the M-scales (k,) of residuals (k, n)."""
         degrees = self.goal / self.b
         return row_scales(np.abs(residuals), rows.base, self.c, self.b, degrees, start)
@@ -136,7 +136,7 @@ def fast_s(
     fit : SFit
     """
     generator = as_generator(random_state)
-    rows = Rows(Q, y, base)
+    rows = SearchRows(Q, y, base)
     check_mass(rows)
     sample = search_rows(rows, generator)
     loss = _Loss.on(sample, c, b)
@@ -153,7 +153,7 @@ def fast_s(
 
 
 def _search(
-    rows: Rows,
+    rows: SearchRows,
     loss: _Loss,
     n_starts: int,
     n_refine: int,
@@ -179,17 +179,17 @@ def _search(
     return longer.distinct(_ALIKE * longer.value).shortened(n_best)
 
 
-def _pilot(rows: Rows, generator: np.random.Generator) -> Rows:
+def _pilot(rows: SearchRows, generator: np.random.Generator) -> SearchRows:
     """Return the rows that show a first scale: all, or a sample of equal weights."""
     n = len(rows.y)
     if n <= _PILOT_ROWS:
         return rows
     chosen = rows.draw((np.arange(_PILOT_ROWS) + generator.random(1)) / _PILOT_ROWS)
-    return Rows(rows.Q[chosen], rows.y[chosen], None)
+    return SearchRows(rows.Q[chosen], rows.y[chosen], None)
 
 
 def _refined(
-    rows: Rows, loss: _Loss, pilot: Rows, coef: Array, n_refine: int
+    rows: SearchRows, loss: _Loss, pilot: SearchRows, coef: Array, n_refine: int
 ) -> tuple[Array, Array, Array]:
     """Make some steps of least squares from each of the coefficients (k, p).
 
@@ -209,7 +209,7 @@ def _refined(
     return coef, scale, rows.residuals(coef)
 
 
-def _nearer(squares: Array, rows: Rows, loss: _Loss, scale: Array) -> Array:
+def _nearer(squares: Array, rows: SearchRows, loss: _Loss, scale: Array) -> Array:
     """Return scales (k,) one Newton step on."""
     smallest = np.finfo(np.float64).tiny ** 0.25
     scale = np.maximum(scale, smallest)
@@ -221,7 +221,12 @@ def _nearer(squares: Array, rows: Rows, loss: _Loss, scale: Array) -> Array:
 
 
 def _keep_best(
-    rows: Rows, loss: _Loss, best: Best, coef: Array, scale: Array, residuals: Array
+    rows: SearchRows,
+    loss: _Loss,
+    best: Best,
+    coef: Array,
+    scale: Array,
+    residuals: Array,
 ) -> None:
     """Add those candidates to the best whose scales are among the smallest."""
     if np.isfinite(best.bound):
@@ -240,7 +245,12 @@ def _keep_best(
 
 
 def _carried_over(
-    best: Best, sample: Rows, on_sample: _Loss, rows: Rows, loss: _Loss, n_best: int
+    best: Best,
+    sample: SearchRows,
+    on_sample: _Loss,
+    rows: SearchRows,
+    loss: _Loss,
+    n_best: int,
 ) -> Best:
     """Return the best on all rows among the minima on a sample."""
     minima = _minima(sample, on_sample, best)
@@ -258,7 +268,7 @@ def _carried_over(
 # -- local minima ----------------------------------------------------------------
 
 
-def _minima(rows: Rows, loss: _Loss, best: Best) -> list[SFit]:
+def _minima(rows: SearchRows, loss: _Loss, best: Best) -> list[SFit]:
     """Return the different local minima that the best candidates lead to."""
     minima: list[SFit] = []
     for coef, scale in zip(best.coef, best.value, strict=True):
@@ -271,7 +281,7 @@ def _minima(rows: Rows, loss: _Loss, best: Best) -> list[SFit]:
 
 
 def _descended(
-    rows: Rows, loss: _Loss, coef: Array, scale: float, known: list[SFit]
+    rows: SearchRows, loss: _Loss, coef: Array, scale: float, known: list[SFit]
 ) -> SFit | None:
     """Go down to a local minimum, or return None on the way to a known one.
 
@@ -308,7 +318,7 @@ def _descended(
     return SFit(fallback, before, v * v, n_iter + 1, False)
 
 
-def _exact(rows: Rows, coef: Array, off: NDArray[np.bool_], n_iter: int) -> SFit:
+def _exact(rows: SearchRows, coef: Array, off: NDArray[np.bool_], n_iter: int) -> SFit:
     """Return a plane with so many rows on it that the scale is zero."""
     on = (~off).astype(np.float64)
     residuals = rows.residuals(coef[None])[0]

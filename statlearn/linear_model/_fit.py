@@ -42,7 +42,7 @@ _DIVERGED = 1e6
 
 
 @dataclass(slots=True)
-class Fit:
+class RegressionFit:
     """A finished fit, in the basis of its design.
 
     Attributes
@@ -92,7 +92,9 @@ class Descent:
     alpha: float
 
 
-def fit(design: Design, y: Array, weighting: Any, init: Any, options: Options) -> Fit:
+def fit(
+    design: Design, y: Array, weighting: Any, init: Any, options: Options
+) -> RegressionFit:
     """Choose the fit that a weighting, a preset's name or a rule, asks for."""
     if isinstance(weighting, str):
         return {"mm": fit_mm, "s": fit_s, "lts": fit_lts}[weighting](design, y, options)
@@ -110,7 +112,7 @@ def is_residual_rule(weighting: Any) -> bool:
 
 def fit_residual_rule(
     design: Design, y: Array, rule: Any, init: Any, options: Options
-) -> Fit:
+) -> RegressionFit:
     """Fit an M-estimator."""
     start = start_coefficients(design, y, init, options)
     weigher = ResidualWeigher(design, rule, scale_step(options.scale, design))
@@ -119,15 +121,17 @@ def fit_residual_rule(
 
 def fit_loss_rule(
     design: Design, y: Array, rule: Any, init: Any, options: Options
-) -> Fit:
+) -> RegressionFit:
     """Fit weighted least squares whose weights come from the losses."""
     start = start_coefficients(design, y, init, options)
-    fit = _run(design, y, LossWeigher(design, rule), start, options)
+    last_step = max(options.max_iter - options.warmup, 0)
+    weigher = LossWeigher(design, rule, last_step)
+    fit = _run(design, y, weigher, start, options)
     fit.scale = scale_step(options.scale, design)(fit.residuals, np.nan)
     return fit
 
 
-def fit_mm(design: Design, y: Array, options: Options) -> Fit:
+def fit_mm(design: Design, y: Array, options: Options) -> RegressionFit:
     """Fit an MM-estimator: the scale of an S-estimate, then an efficient M-step."""
     found = s_search(design, y, options)
     weigher = ResidualWeigher(
@@ -139,10 +143,10 @@ def fit_mm(design: Design, y: Array, options: Options) -> Fit:
     return fit
 
 
-def fit_s(design: Design, y: Array, options: Options) -> Fit:
+def fit_s(design: Design, y: Array, options: Options) -> RegressionFit:
     """Fit an S-estimator."""
     found = s_search(design, y, options)
-    return Fit(
+    return RegressionFit(
         coef=found.coef,
         start=found.coef,
         residuals=y - design.basis @ found.coef,
@@ -155,19 +159,19 @@ def fit_s(design: Design, y: Array, options: Options) -> Fit:
     )
 
 
-def fit_lts(design: Design, y: Array, options: Options) -> Fit:
+def fit_lts(design: Design, y: Array, options: Options) -> RegressionFit:
     """Fit least trimmed squares, then least squares on the rows that are near."""
     found = lts_search(design, y, options)
     residuals = y - design.basis @ found.coef
     if found.scale == 0.0:
         weights = np.asarray(found.kept, dtype=np.float64)
-        return Fit(
+        return RegressionFit(
             found.coef, found.coef, residuals, weights, 0.0, found.n_iter, True, True
         )
     weights = (np.abs(residuals) <= LTS_CUTOFF * found.scale).astype(np.float64)
     gram = design.mean_outer(weights) + design.penalty
     coef = solve_positive(gram, design.mean_product(weights * y))
-    return Fit(
+    return RegressionFit(
         coef=coef,
         start=found.coef,
         residuals=y - design.basis @ coef,
@@ -181,7 +185,7 @@ def fit_lts(design: Design, y: Array, options: Options) -> Fit:
 
 def _run(
     design: Design, y: Array, weigher: Weigher, start: Array, options: Options
-) -> Fit:
+) -> RegressionFit:
     steps = iterate(
         design,
         y,
@@ -194,7 +198,7 @@ def _run(
     objectives = []
     for last in islice(steps, options.max_iter + 1):
         objectives.append(last.objective)
-    return Fit(
+    return RegressionFit(
         coef=last.coef,
         start=start,
         residuals=last.residuals,
@@ -218,7 +222,7 @@ def fit_by_descent(
     init: Any,
     options: Options,
     descent: Descent,
-) -> Fit:
+) -> RegressionFit:
     """Fit by stochastic gradient descent on the raw columns."""
     shift = int(descent.fit_intercept)
     columns = np.hstack((np.ones((len(X), shift)), X))
@@ -246,7 +250,7 @@ def fit_by_descent(
     scale = scale_step(options.scale, design)(residuals, np.nan)
     n_batches = -(-len(y) // descent.batch_size)
     last_step = max(n_batches * (len(losses) - options.warmup) - 1, 0)
-    return Fit(
+    return RegressionFit(
         coef=design.to_basis(coef),
         start=design.to_basis(start),
         residuals=residuals,

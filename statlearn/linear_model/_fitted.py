@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statlearn.utils._fitted import feature_names
+from statlearn.utils._numbers import positive_number, read_coverage
 from statlearn.utils._tables import facts, number
 from statlearn.utils._wald import WaldTable, wald_table
 
@@ -66,35 +67,32 @@ class FittedLinearRegression(RegressorMixin, BaseEstimator):
             True for rows with ``abs(residuals_) > threshold * scale_``.
         """
         check_is_fitted(self)
-        if not threshold > 0:
-            raise ValueError(
-                "The 'threshold' parameter of outliers must be a positive number of "
-                f"scales. Got {threshold!r}; pass for example 2.5."
-            )
-        return np.abs(self.residuals_) > max(threshold * self.scale_, self._rounding_)
+        caller = f"{type(self).__name__}.outliers"
+        limit = positive_number(threshold, "threshold", caller, "pass for example 2.5")
+        return np.abs(self.residuals_) > max(limit * self.scale_, self._rounding_)
 
-    def conf_int(self, level: float = 0.95) -> Array:
+    def conf_int(self, coverage: float = 0.95) -> Array:
         """Return normal confidence intervals of the coefficients.
 
         Parameters
         ----------
-        level : float, default=0.95
-            Coverage, between 0 and 1.
+        coverage : float, default=0.95
+            Share of the intervals that hold the coefficient, in (0, 1).
 
         Returns
         -------
         interval : ndarray of shape (p, 2)
             Lower and upper ends, the intercept first.
         """
-        return self.wald_table(level).interval
+        return self.wald_table(coverage).interval
 
-    def wald_table(self, level: float = 0.95) -> WaldTable:
+    def wald_table(self, coverage: float = 0.95) -> WaldTable:
         """Return coefficients with standard errors, tests and intervals.
 
         Parameters
         ----------
-        level : float, default=0.95
-            Coverage of the intervals, between 0 and 1.
+        coverage : float, default=0.95
+            Coverage of the intervals, in (0, 1).
 
         Returns
         -------
@@ -103,26 +101,22 @@ class FittedLinearRegression(RegressorMixin, BaseEstimator):
             compared with the normal distribution.
         """
         check_is_fitted(self)
-        if not 0.0 < level < 1.0:
-            raise ValueError(
-                "The 'level' parameter must lie between 0 and 1. Got "
-                f"{level!r}; pass for example 0.95."
-            )
+        share = read_coverage(coverage, type(self).__name__)
         if self.bse_ is None:
             raise ValueError(
                 "Standard errors need a 'cov_type'. Got cov_type=None in this fit; fit "
                 "again with cov_type='auto'."
             )
         names = np.array([*self._intercept_name(), *self._feature_names()])
-        return wald_table(names, self._full_coef(), self.bse_, level)
+        return wald_table(names, self._full_coef(), self.bse_, share)
 
-    def summary(self, level: float = 0.95) -> str:
+    def summary(self, coverage: float = 0.95) -> str:
         """Return the fit as text.
 
         Parameters
         ----------
-        level : float, default=0.95
-            Coverage of the intervals.
+        coverage : float, default=0.95
+            Coverage of the intervals, in (0, 1).
 
         Returns
         -------
@@ -130,7 +124,7 @@ class FittedLinearRegression(RegressorMixin, BaseEstimator):
             How it was fitted, a line for each coefficient, and how many rows the
             weights put aside.
         """
-        table = self.wald_table(level)
+        table = self.wald_table(coverage)
         head = facts(
             [
                 ("weighting", str(self.weighting)),

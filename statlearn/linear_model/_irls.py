@@ -18,6 +18,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from statlearn.linear_model._design import Design
 from statlearn.utils._scale import ZERO, size_of
 from statlearn.utils._validation import read_rule_weights
+from statlearn.weights._settled import is_settled
 
 Array = NDArray[np.float64]
 # residuals (n,), scale before or nan -> scale
@@ -93,8 +94,15 @@ class Weigher(Protocol):
         """Return the weights of residuals (n,); negative steps are a warm-up."""
         ...
 
+    def settled(self, residuals: Array, step: int) -> bool:
+        """Tell whether these residuals get the same weights at all later steps."""
+        ...
+
     def hessian(self, weighing: Weighing, shrunk: float) -> Array:
-        """Return H (p, p); `shrunk` is the last step relative to the one before."""
+        """Return H (p, p); `shrunk` is the last step relative to the one before.
+
+        By it a weigher may tell that a cheaper matrix no longer leads on fast enough.
+        """
         ...
 
 
@@ -157,6 +165,8 @@ def iterate(
         to_come = max(1.0, 1.0 / (1.0 / min(shrunk, 0.99) - 1.0)) if shrunk else 1.0
         enough = max(tol * found.size, _ROUNDING * top if found.size <= zero else 0.0)
         still = step >= 0 and change * to_come <= enough
+        # A rule may stand still only until the next phase of its schedule.
+        still = still and weigher.settled(residuals, step)
         if damping is None:
             turned = bool(delta @ last < 0.0)
             share = _next_share(share, shrunk, turned, weigher)
@@ -218,6 +228,10 @@ class ResidualWeigher:
         loss = self.design.mean(self.rule.rho(u)) * scale * scale
         return Weighing(weights, scale, scale, loss)
 
+    def settled(self, residuals: Array, step: int) -> bool:
+        """Return True: rules on residuals know no steps."""
+        return True
+
     def hessian(self, weighing: Weighing, shrunk: float) -> Array:
         """Return the mean of psi' times the plain Gram matrix, or that of IRLS."""
         self._cheap = self._cheap and shrunk <= _SLOW
@@ -238,14 +252,17 @@ class LossWeigher:
     design : Design
     rule : rule on losses
         The base weights are its base measure; what it adds to them is the weight.
+    last_step : int
+        The last that the budget allows.
     """
 
     first_share = _HALF
     longest = 1.0
 
-    def __init__(self, design: Design, rule: Any) -> None:
+    def __init__(self, design: Design, rule: Any, last_step: int) -> None:
         self.design = design
         self.rule = rule
+        self.last_step = last_step
 
     def weigh(self, residuals: Array, step: int) -> Weighing:
         """Ask the rule."""
@@ -253,16 +270,28 @@ class LossWeigher:
         weights = np.ones_like(losses)
         if step >= 0:
             base = self.design.base
-            weights = self.rule(losses, base_weight=base, step=step)
-            weights = read_rule_weights(
-                weights, len(losses), "ReweightedLinearRegression"
-            )
+            weights = self._ask(losses, step)
             weights = weights if base is None else weights / base
         size = np.sqrt(2.0 * self.design.mean(losses))
         return Weighing(weights, np.nan, size, self.design.mean(weights * losses))
 
+    def _ask(self, losses: Array, step: int) -> Array:
+        weights = self.rule(losses, base_weight=self.design.base, step=step)
+        return read_rule_weights(weights, len(losses), "ReweightedLinearRegression")
+
+    def settled(self, residuals: Array, step: int) -> bool:
+        """Ask the rule, whose warm-up or schedule may go on."""
+        losses = 0.5 * residuals**2
+        return is_settled(
+            self.rule,
+            step,
+            losses,
+            lambda at: self._ask(losses, at),
+            self.last_step,
+        )
+
     def hessian(self, weighing: Weighing, shrunk: float) -> Array:
-        """Return the Gram matrix of the weights."""
+        """Return the Gram matrix of the weights, the only one that there is here."""
         design = self.design
         hessian = design.mean_outer(weighing.weights) + design.penalty
         if np.linalg.eigvalsh(hessian)[0] < _TOO_FLAT:

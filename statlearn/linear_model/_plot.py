@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array
 
 from statlearn.utils._axes import INK, axes_for
 from statlearn.utils._fitted import fitted_or_refuse
+from statlearn.utils._numbers import integer_in
 from statlearn.utils._scale import mad
 
 Array = NDArray[np.float64]
@@ -303,7 +304,9 @@ class RobustResidualsDisplay:
         display : RobustResidualsDisplay
             Itself, with `ax_`, `figure_` and the artists set.
         """
-        self.ax_ = axes_for(ax, "RobustResidualsDisplay.plot")
+        caller = "RobustResidualsDisplay.plot"
+        n_labels = integer_in(n_labels, "n_labels", caller, "pass 0 to name no row", 0)
+        self.ax_ = axes_for(ax, caller)
         self.figure_ = self.ax_.figure
         limit = float(np.sqrt(stats.chi2.ppf(TAIL, self.n_features)))
         options: dict[str, Any] = {"s": 22, "edgecolors": INK, "linewidths": 0.4}

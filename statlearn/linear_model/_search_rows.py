@@ -36,7 +36,7 @@ _SEARCH_ROWS = 2000
 ROUNDING = 64.0 * np.finfo(np.float64).eps
 
 
-class Rows:
+class SearchRows:
     """Rows of a regression in an orthonormal basis, for many coefficients at once.
 
     Parameters
@@ -196,7 +196,7 @@ def solve_spd(gram: Array, right: Array) -> Array:
     return np.asarray(solution, dtype=np.float64)
 
 
-def check_mass(rows: Rows) -> None:
+def check_mass(rows: SearchRows) -> None:
     """Raise if rows do not leave a degree of freedom."""
     p = rows.Q.shape[1]
     if rows.mass <= p:
@@ -206,7 +206,7 @@ def check_mass(rows: Rows) -> None:
         )
 
 
-def search_rows(rows: Rows, generator: np.random.Generator) -> Rows:
+def search_rows(rows: SearchRows, generator: np.random.Generator) -> SearchRows:
     """Return the rows that a search sees: all, or a sample if there are many.
 
     The sample is drawn by the base weights, one row from each stratum of equal mass,
@@ -224,7 +224,7 @@ def search_rows(rows: Rows, generator: np.random.Generator) -> Rows:
     chosen = rows.draw(at)
     whole = np.linalg.eigvalsh(_mean_outer(rows.Q, rows.base))[0]
     if np.linalg.eigvalsh(_mean_outer(rows.Q[chosen], None))[0] > _THIN * whole:
-        return Rows(rows.Q[chosen], rows.y[chosen], None)
+        return SearchRows(rows.Q[chosen], rows.y[chosen], None)
     mass = np.ones(n) if rows.base is None else rows.base
     leverage = mass * np.einsum("ij,ij->i", rows.Q, rows.Q)
     chance = mass / rows.mass + leverage / leverage.sum()
@@ -232,7 +232,7 @@ def search_rows(rows: Rows, generator: np.random.Generator) -> Rows:
     chosen = np.searchsorted(cumulated, at * cumulated[-1], side="right")
     chosen, times = np.unique(np.minimum(chosen, n - 1), return_counts=True)
     base = times * mass[chosen] / chance[chosen]
-    return Rows(rows.Q[chosen], rows.y[chosen], base * (size / base.sum()))
+    return SearchRows(rows.Q[chosen], rows.y[chosen], base * (size / base.sum()))
 
 
 def _mean_outer(Q: Array, base: Array | None) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from statlearn.linear_model._search_rows import ROUNDING, Rows, smallest_mass
+from statlearn.linear_model._search_rows import ROUNDING, SearchRows, smallest_mass
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -26,7 +26,7 @@ _TINY = np.finfo(np.float64).tiny
 
 
 def starts(
-    rows: Rows, n_starts: int, generator: np.random.Generator
+    rows: SearchRows, n_starts: int, generator: np.random.Generator
 ) -> Iterator[Array]:
     """Yield blocks (k, p) of coefficients from which a search starts."""
     yield _trimmed_by_sensitivity(rows)
@@ -38,7 +38,7 @@ def starts(
 
 
 def _elemental_subsets(
-    rows: Rows, n_starts: int, generator: np.random.Generator
+    rows: SearchRows, n_starts: int, generator: np.random.Generator
 ) -> Iterator[Index]:
     """Yield blocks (k, p) of row numbers that span the space, if that can be."""
     n, p = rows.Q.shape
@@ -66,7 +66,7 @@ def _dependent(design: Array) -> NDArray[np.bool_]:
 
 
 def _completed(
-    rows: Rows,
+    rows: SearchRows,
     subset: Index,
     dependent: NDArray[np.bool_],
     generator: np.random.Generator,
@@ -106,7 +106,7 @@ def _completed(
     return subset
 
 
-def _exact_fits(rows: Rows, subset: Index) -> Array:
+def _exact_fits(rows: SearchRows, subset: Index) -> Array:
     """Return coefficients (m, p) of the planes through subsets (k, p) that have one."""
     design = rows.Q[subset]
     good = ~_dependent(design).any(axis=1)
@@ -118,7 +118,7 @@ def _exact_fits(rows: Rows, subset: Index) -> Array:
 # -- starts that are not random --------------------------------------------------
 
 
-def _trimmed_by_sensitivity(rows: Rows) -> Array:
+def _trimmed_by_sensitivity(rows: SearchRows) -> Array:
     """Return least squares, and least squares without the rows that can move it most.
 
     Peña and Yohai (1999): the change of all fitted values when a row is left out has
@@ -151,7 +151,7 @@ def _trimmed_by_sensitivity(rows: Rows) -> Array:
     return np.concatenate((ols, trimmed))
 
 
-def _trimmed_by_distance(rows: Rows) -> Array:
+def _trimmed_by_distance(rows: SearchRows) -> Array:
     """Return least squares on the half of the rows that is least far from the centre.
 
     Hubert, Rousseeuw and Verdonck (2012): directions in which to measure come from a

@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 # breakdown point one half: to the five digits that robustbase uses.
 S_CONSTANT, S_BREAKDOWN = 1.54764, 0.5
 PROPOSAL2_CONSTANT = 1.345
+# A linear program of more rows takes seconds.
+_LAD_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,24 @@ def start_coefficients(design: Design, y: Array, init: Any, options: Options) ->
     if init == "lts":
         return lts_search(design, y, options).coef
     if init == "lad":
-        # The tolerances of the linear program are absolute.
-        unit = _unit(y)
-        model = QuantileRegressor(alpha=0.0, fit_intercept=False, solver="highs")
-        return unit * model.fit(design.basis, y / unit, design.base).coef_
+        return _least_absolute(design, y, options.generator)
     # Least squares: Q' B Q / W + penalty is the identity.
     return design.mean_product(y)
+
+
+def _least_absolute(design: Design, y: Array, generator: np.random.Generator) -> Array:
+    """Return coefficients (p,) of least absolute deviations, on a sample if n is large.
+
+    The linear program takes about n^2; a start need not be exact.
+    """
+    rows: Any = slice(None)
+    if len(y) > _LAD_ROWS:
+        rows = generator.choice(len(y), _LAD_ROWS, replace=False)
+    base = None if design.base is None else design.base[rows]
+    # The tolerances of the linear program are absolute.
+    unit = _unit(y)
+    model = QuantileRegressor(alpha=0.0, fit_intercept=False, solver="highs-ipm")
+    return unit * model.fit(design.basis[rows], y[rows] / unit, base).coef_
 
 
 def scale_step(scale: Any, design: Design) -> ScaleStep:

@@ -60,7 +60,8 @@ class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
         the unit of y.
     init : {"ols", "s", "lts", "lad"} or array-like of shape (p,), default="ols"
         Start of the iteration: least squares, an estimate of high breakdown, least
-        absolute deviations, or coefficients, the intercept first. Rules that give large
+        absolute deviations (of 10000 rows at most), or coefficients, the intercept
+        first. Rules that give large
         residuals no weight have several solutions; begin them at "s" or "lts".
         Stochastic descent starts at zero, or at an array.
     fit_intercept : bool, default=True
@@ -85,10 +86,14 @@ class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
     n_starts : int, default=500
         Random subsets that a search of high breakdown starts from.
     cov_type : {"auto", "H1", "sandwich", "avar1"} or None, default="auto"
-        Covariance of the coefficients: Huber's H1, a sandwich that allows for errors of
-        different spread, or that of an MM-estimator with its S-scale. "auto" takes
-        avar1 for "mm", H1 for other rules on residuals, a sandwich for "s" and, with
-        the weights taken as fixed, for rules on losses. None saves the time.
+        Covariance of the coefficients: Huber's H1, which supposes that no row is left
+        out for its X, a sandwich that allows for errors of different spread, or that of
+        an MM-estimator with its S-scale. "auto" takes avar1 for "mm", least squares on
+        the rows that are kept for "lts", H1 for other rules on residuals, and a
+        sandwich for "s", where rows without weight have half of the spread of
+        X in some direction and, with the weights taken as fixed, for rules on losses.
+        None saves the time. Errors of "s" and "lts" are too small below some hundred
+        rows, as is the scale of "lts"; prefer "mm" there.
     random_state : int, Generator, RandomState or None, default=None
         Source of the random subsets and minibatches.
 
@@ -334,7 +339,7 @@ class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
     def _store(
         self,
         design: Design,
-        fit: _fit.Fit,
+        fit: _fit.RegressionFit,
         weighting: Any,
         X: Array,
         y: Array,
@@ -362,7 +367,7 @@ class ReweightedLinearRegression(CallbackSupportMixin, FittedLinearRegression):
             variance = np.diagonal(self.cov_)
             self.bse_ = np.sqrt(np.where(variance >= 0.0, variance, np.nan))
 
-    def _warn_of(self, fit: _fit.Fit) -> None:
+    def _warn_of(self, fit: _fit.RegressionFit) -> None:
         """Warn of an exact fit, or of one that ended before it converged."""
         if fit.exact:
             warn(

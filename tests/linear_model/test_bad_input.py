@@ -313,17 +313,29 @@ def test_new_rows_need_the_columns_of_the_fit():
         fit().predict(changed(X, (0, 0), np.nan))
 
 
-@pytest.mark.parametrize("threshold", [0, -1.0, np.nan])
+@pytest.mark.parametrize("threshold", [0, -1.0, np.nan, np.inf])
 def test_threshold_that_is_not_positive_is_refused(threshold):
-    with refused("'threshold' .* positive", str(threshold), "for example 2.5"):
+    with refused("'threshold' .* finite number > 0", str(threshold), "for example 2.5"):
         fit().outliers(threshold)
 
 
-@pytest.mark.parametrize("level", [0, 1, -0.5, 95, np.nan])
+@pytest.mark.parametrize("coverage", [0, 1, -0.5, 95, np.nan])
 @pytest.mark.parametrize("method", ["conf_int", "wald_table", "summary"])
-def test_level_outside_of_the_unit_interval_is_refused(level, method):
-    with refused("'level' .* between 0 and 1", str(level), "for example 0.95"):
-        getattr(fit(), method)(level)
+def test_coverage_outside_of_the_unit_interval_is_refused(coverage, method):
+    what = r"'coverage' of ReweightedLinearRegression must lie in \(0, 1\)"
+    with refused(what, str(coverage), "divide percentages by 100"):
+        getattr(fit(), method)(coverage)
+
+
+@pytest.mark.parametrize("value", ["0.9", None, True, [0.9]], ids=range(4))
+def test_coverage_and_threshold_that_are_no_numbers_are_refused(value):
+    for method in ("conf_int", "wald_table", "summary"):
+        with pytest.raises(
+            TypeError, match=r"'coverage' of Rew.* must be a real number"
+        ):
+            getattr(fit(), method)(value)
+    with pytest.raises(TypeError, match=r"'threshold' of \w+.outliers must be a real"):
+        fit().outliers(value)
 
 
 def test_standard_errors_that_were_not_asked_for_are_missed():

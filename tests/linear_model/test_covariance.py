@@ -50,6 +50,31 @@ def test_h1_is_hubers_formula(name, scale, weight):
     assert_allclose(fit(name, weight, scale=scale, cov_type="H1").cov_, model.cov_)
 
 
+@pytest.mark.parametrize("far", [20.0, 1e3, 1e7])
+@pytest.mark.parametrize("weighting", ["bisquare", "mm", "s", "lts"])
+def test_row_far_off_without_weight_does_not_change_standard_errors(weighting, far):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = X @ [1.0, 2.0] + rng.normal(size=200)
+    near = ReweightedLinearRegression(weighting, init="lts", random_state=0)
+    expected = near.fit(X[1:], y[1:]).bse_
+    X[0, 0] = far
+    model = near.fit(X, y)
+    assert model.weights_[0] == 0.0
+    assert_allclose(model.bse_, expected, rtol=0.2)
+
+
+def test_sandwich_of_trimmed_squares_allows_for_errors_of_different_spread():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 1))
+    y = X[:, 0] + np.abs(X[:, 0]) ** 1.5 * rng.normal(size=400)
+    model = ReweightedLinearRegression("lts", cov_type="sandwich", random_state=0)
+    kept = model.fit(X, y).weights_ > 0.0
+    D, r = np.column_stack((np.ones(400), X))[kept], model.residuals_[kept]
+    bread = np.linalg.inv(D.T @ D)
+    assert_allclose(model.cov_, bread @ (D.T * r**2) @ D @ bread, rtol=1e-9)
+
+
 @weights
 @pytest.mark.parametrize("name", PSI)
 def test_sandwich_is_its_formula(name, weight):

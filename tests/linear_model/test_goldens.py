@@ -81,7 +81,8 @@ def test_estimates_equal_those_of_statsmodels(record):
 
 @pytest.mark.parametrize("record", STATSMODELS, ids=label)
 def test_h1_covariance_equals_that_of_statsmodels(record):
-    model = fitted(record, rule_of(record), scale=record["scale_est"], **TIGHT)
+    options = TIGHT | {"scale": record["scale_est"], "cov_type": "H1"}
+    model = fitted(record, rule_of(record), **options)
     assert_same_covariance(model, np.array(record["cov"]))
     assert_allclose(model.bse_, record["bse"], rtol=1e-9)
 

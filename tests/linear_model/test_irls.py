@@ -252,6 +252,8 @@ def test_rule_sees_the_steps_after_the_warm_up():
         return np.ones(len(losses))
 
     fit(watch, warmup_iter=2, init=[5.0, -5.0, 5.0, -5.0])
+    # Before the fit ends, a function is asked once whether its last step is the same.
+    steps.remove(200 - 2)
     assert steps[0] == 0
     assert steps == sorted(steps)
     assert steps[:3] != [0, 0, 0]

@@ -185,8 +185,16 @@ def test_weights_have_a_colour_bar_from_zero_to_their_largest():
 
 
 # ---------------------------------------------------------------------------- bad input
+@pytest.mark.parametrize(
+    ("n_labels", "error"), [(-1, ValueError), (2.0, TypeError), (True, TypeError)]
+)
+def test_number_of_names_is_refused_if_it_is_none(n_labels, error):
+    with pytest.raises(error, match=r"'n_labels' of RobustRes.* be an integer >= 0"):
+        of_the_fit().plot(n_labels=n_labels)
+
+
 def test_model_has_to_be_fitted_first():
-    with pytest.raises(NotFittedError, match="not fitted"):
+    with pytest.raises(NotFittedError, match="expected a fitted"):
         RobustResidualsDisplay.from_estimator(ReweightedLinearRegression(), X)
 
 

@@ -29,7 +29,17 @@ from reweighted_oracle import (
     full_coef,
 )
 from statlearn.linear_model import ReweightedLinearRegression
-from statlearn.weights import Bisquare, Chain, ClipRatio, Huber, LinUpper, list_rules
+from statlearn.schedules import StepCooldown
+from statlearn.weights import (
+    Bisquare,
+    Chain,
+    ClipRatio,
+    Huber,
+    KLTilt,
+    LinUpper,
+    SelfPaced,
+    list_rules,
+)
 
 X, Y = dirty()
 N, P = X.shape[0], X.shape[1] + 1
@@ -342,3 +352,47 @@ def test_nothing_is_printed_without_callbacks(capsys):
     make("mm").fit(X, Y)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+# ------------------------------------------------------------------- rules with phases
+def _heavy_tailed():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 2))
+    return X, X @ [1.0, 2.0] + rng.standard_t(2, size=100)
+
+
+def test_warm_up_of_a_rule_is_that_of_the_estimator():
+    X, y = _heavy_tailed()
+    own = ReweightedLinearRegression(LinUpper(warmup=5)).fit(X, y)
+    outer = ReweightedLinearRegression(LinUpper(), warmup_iter=5).fit(X, y)
+    assert own.n_iter_ > 5
+    assert_allclose(own.coef_, outer.coef_, rtol=1e-6)
+
+
+def test_fit_waits_for_a_temperature_that_falls_later():
+    X, y = _heavy_tailed()
+    cooled = ReweightedLinearRegression(KLTilt(StepCooldown(np.inf, 1.0, switch=10)))
+    cool = ReweightedLinearRegression(KLTilt(1.0)).fit(X, y)
+    assert_allclose(cooled.fit(X, y).coef_, cool.coef_, rtol=1e-6)
+
+
+def test_self_paced_rule_comes_to_admit_all_rows():
+    X, y = _heavy_tailed()
+    paced = ReweightedLinearRegression(SelfPaced(lam=0.5, growth=1.05), max_iter=2000)
+    plain = ReweightedLinearRegression("uniform").fit(X, y)
+    assert_allclose(paced.fit(X, y).coef_, plain.coef_, rtol=1e-6)
+    assert paced.converged_
+
+
+def test_fit_waits_for_a_function_of_the_step():
+    X, y = _heavy_tailed()
+
+    def later(losses, *, groups=None, base_weight=None, step=None):
+        return np.ones_like(losses) if step < 10 else 1.0 / (1.0 + losses)
+
+    def at_once(losses, *, groups=None, base_weight=None, step=None):
+        return 1.0 / (1.0 + losses)
+
+    models = [ReweightedLinearRegression(rule).fit(X, y) for rule in (later, at_once)]
+    assert models[0].n_iter_ > 10
+    assert_allclose(models[0].coef_, models[1].coef_, rtol=1e-6)
