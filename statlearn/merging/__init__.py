@@ -57,10 +57,9 @@ from statlearn.merging._rules._slerp import nuslerp, slerp
 from statlearn.merging._rules._spectral import iso_merge, sti, tsv_merge
 from statlearn.merging._rules._ties import ties
 from statlearn.merging._signatures._corruptions import corrupt
+from statlearn.merging._signatures._patching import apply_signature, patched
 from statlearn.merging._signatures._weight_signature import (
     WeightSignature,
-    apply_signature,
-    patched,
     weight_signature,
 )
 from statlearn.merging._state._fitted_models import get_weights, set_weights

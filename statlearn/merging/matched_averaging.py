@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from statlearn.merging._matching._activation_matching import match_activations
 from statlearn.merging._matching._match_many import match_many
@@ -17,6 +15,8 @@ from statlearn.merging._matching._spec_builders import spec_for
 from statlearn.merging._matching._weight_matching import match_weights
 from statlearn.merging._rules._arithmetic import average
 from statlearn.merging._state._fitted_models import get_weights, set_weights
+from statlearn.merging._state._layouts import check_models
+from statlearn.merging._state._model_kinds import compare_models, thawed
 from statlearn.utils._delegate import Delegating
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import Interval, StrOptions, fit_context
@@ -155,8 +155,7 @@ class MatchedAveraging(Delegating):
             rows are missing for activations, or units are signed whose activation is
             not odd.
         """
-        networks = [_thawed(estimator) for estimator in self.estimators]
-        _check_networks(networks)
+        networks = _read_networks(self.estimators)
         if self.method == "activation" and X is None:
             raise ValueError(
                 "MatchedAveraging with method='activation' needs rows. Got X=None; "
@@ -200,47 +199,25 @@ class MatchedAveraging(Delegating):
         return states, [one.permutations for one in found], signs
 
 
-def _thawed(estimator: Any) -> Any:
-    """Return the fitted network inside of a frozen one."""
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
-    return estimator
-
-
-def _check_networks(networks: list[Any]) -> None:
-    """Refuse what is no list of fitted perceptrons that can be averaged."""
+def _read_networks(estimators: Sequence[Any]) -> list[Any]:
+    """Return fitted perceptrons that can be averaged."""
+    caller = "MatchedAveraging"
+    networks = [thawed(estimator) for estimator in estimators]
     if len(networks) < 2:
         raise ValueError(
-            "The 'estimators' of MatchedAveraging must be two networks or more. Got "
+            f"The 'estimators' of {caller} must be two networks or more. Got "
             f"{len(networks)}; add fitted networks."
         )
     for network in networks:
         if not hasattr(network, "hidden_layer_sizes"):
             raise TypeError(
-                "The 'estimators' of MatchedAveraging must be scikit-learn multilayer "
+                f"The 'estimators' of {caller} must be scikit-learn multilayer "
                 f"perceptrons. Got {type(network).__name__}; use match_many and "
                 "merge_weights for other networks."
             )
-        check_is_fitted(network)
-    kinds = [_kind(network) for network in networks]
-    for position, kind in enumerate(kinds[1:], start=1):
-        for name, value in kind.items():
-            if value != kinds[0][name]:
-                raise ValueError(
-                    f"The 'estimators' of MatchedAveraging must have one {name}. Got "
-                    f"{kinds[0][name]!r} for the first and {value!r} for number "
-                    f"{position}; train them alike, on rows of all classes."
-                )
-
-
-def _kind(network: Any) -> dict[str, Any]:
-    """Return what networks must have in common."""
-    return {
-        "kind": "classifier" if is_classifier(network) else "regressor",
-        "number of features": network.n_features_in_,
-        "list of hidden layers": [len(bias) for bias in network.intercepts_[:-1]],
-        "activation": network.activation,
-        "output activation": network.out_activation_,
-        "list of classes": np.asarray(getattr(network, "classes_", [])).tolist(),
-        "number of outputs": network.n_outputs_,
-    }
+    first, *others = (get_weights(network) for network in networks)
+    advice = "train them alike, on rows of all classes and with the same columns"
+    compare_models(networks, caller, advice=advice)
+    called = [f"model {position}" for position in range(len(networks))]
+    check_models(first, others, caller, called=called)
+    return networks

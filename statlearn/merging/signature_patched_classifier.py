@@ -16,10 +16,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statlearn.merging._signatures._corruptions import corrupt
-from statlearn.merging._signatures._weight_signature import (
-    apply_signature,
-    weight_signature,
-)
+from statlearn.merging._signatures._patching import apply_signature
+from statlearn.merging._signatures._weight_signature import weight_signature
 from statlearn.utils._delegate import estimator_has
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import HasMethods, Interval, fit_context

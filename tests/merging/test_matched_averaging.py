@@ -93,16 +93,17 @@ def test_networks_stay_and_frozen_ones_survive_a_clone():
         ([classifier()], ValueError, "two networks or more. Got 1"),
         ([classifier(), LogisticRegression().fit(X, Y)], TypeError, "Got LogisticReg"),
         ([classifier(), MLPClassifier()], NotFittedError, "not fitted"),
-        ([classifier(), regressor()], ValueError, "one kind. Got 'classifier'"),
-        ([classifier(), classifier(hidden=(8, 5))], ValueError, "one list of hidden"),
+        ([classifier(), regressor()], ValueError, "one list of classes. Got"),
+        ([classifier(), classifier(hidden=(8, 5))], ValueError, "equal shapes.*'W1'"),
         ([classifier(), classifier(activation="tanh")], ValueError, "one activation"),
         ([classifier(), classifier(columns=2)], ValueError, "one number of features"),
         ([classifier(), classifier(y=X[:, 0] > 0)], ValueError, "one list of classes"),
-        ([classifier(), classifier(y=np.arange(80) % 3)], ValueError, "activation"),
+        ([classifier(), classifier(y=np.arange(80) % 3)], ValueError, "of classes"),
+        ([classifier(), classifier(hidden=(5,))], ValueError, "with the names of"),
     ],
     ids=[
         *("none", "one", "linear", "not fitted", "kind", "layers", "activation"),
-        *("features", "labels", "classes"),
+        *("features", "labels", "classes", "units"),
     ],
 )
 def test_networks_that_cannot_be_averaged_are_refused(estimators, error, message):

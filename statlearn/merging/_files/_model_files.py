@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.merging._files._replacing_folder import replacing_folder, synced
 from statlearn.merging._files._safetensors import (
     SUFFIX,
     Stored,
@@ -20,6 +19,7 @@ from statlearn.merging._files._safetensors import (
     read_header,
     write_file,
 )
+from statlearn.utils._files import replacing
 from statlearn.utils._numbers import is_integer
 
 # Type in the file and shape of each array of a model.
@@ -191,7 +191,7 @@ def write_model(
     max_shard_size: int | None,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a file, or a folder of files, beside the target and move it there.
+    """Write a file, or a folder of files, that appears at the target when it is whole.
 
     Parameters
     ----------
@@ -206,19 +206,12 @@ def write_model(
     metadata : mapping of str to str, default=None
         Further facts for the header of a single file.
     """
-    partial = target.with_name(f".{target.name}.{uuid4().hex[:12]}.partial")
-    try:
-        if target.suffix == SUFFIX:
-            with partial.open("wb") as file:
-                write_file(file, contents, fetch, metadata)
-        else:
-            partial.mkdir()
-            _write_shards(partial, contents, fetch, max_shard_size)
-        partial.replace(target)
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        partial.unlink(missing_ok=True)
+    if target.suffix == SUFFIX:
+        with replacing(target) as file:
+            write_file(file, contents, fetch, metadata)
+    else:
+        with replacing_folder(target) as folder:
+            _write_shards(folder, contents, fetch, max_shard_size)
 
 
 def _write_shards(
@@ -234,13 +227,14 @@ def _write_shards(
         file_name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
         if len(shards) == 1:
             file_name = "model.safetensors"
-        with (folder / file_name).open("wb") as file:
+        with synced(folder / file_name) as file:
             write_file(file, shard, fetch)
         places |= dict.fromkeys(shard, file_name)
     if len(shards) > 1:
         total = sum(n_bytes(*entry) for entry in contents.values())
         index = {"metadata": {"total_size": total}, "weight_map": places}
-        (folder / INDEX).write_text(json.dumps(index, indent=2), encoding="utf-8")
+        with synced(folder / INDEX) as file:
+            file.write(json.dumps(index, indent=2).encode())
 
 
 def _shards(contents: Contents, max_shard_size: int | None) -> list[Contents]:

@@ -175,7 +175,7 @@ def merged_for(
             f"The 'scale' of {caller} moves from the base to the merged model. Got "
             f"{scale!r} and base=None; pass the base, or leave the scale at 1."
         )
-    compare_models([*models, base], caller)
+    compare_models(models, caller, base=base)
     keep = names_to_merge(start, states, include, exclude, caller)
     _check_companions(start, options, caller)
     options |= {"scale": scale}

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from statlearn.merging._state._entry import Array
+from statlearn.utils._validation import as_numbers
 
 
 def model_weights(weights: Any, n_models: int, rule: str) -> Array:
     """Return one finite weight a model, ones for None, (T,)."""
     if weights is None:
         return np.ones(n_models)
-    values = _as_floats(weights)
-    if values is None:
+    values = as_numbers(weights)
+    if values.size == 1 and np.isnan(values).all():  # what is no numbers at all
         raise TypeError(
             f"The 'weights' of {rule} must be numbers, one a model. Got {weights!r}; "
             f"pass a list of {n_models} numbers, in the order of the models."
@@ -30,16 +31,6 @@ def model_weights(weights: Any, n_models: int, rule: str) -> Array:
             "pass finite numbers."
         )
     return values
-
-
-def _as_floats(values: Any) -> Array | None:
-    """Return numbers as float64, None for words, mappings and other things."""
-    try:
-        array = np.asarray(values)
-        # Words such as "2" are numbers to NumPy, but not to us.
-        return array.astype(np.float64) if array.dtype.kind in "fiubO" else None
-    except (TypeError, ValueError):
-        return None
 
 
 def model_shares(weights: Any, n_models: int, rule: str) -> Array:

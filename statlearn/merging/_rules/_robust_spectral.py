@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.merging._rules._model_weights import model_weights
+from statlearn.merging._rules._merge_on_matrices import merge_on_matrices
 from statlearn.merging._rules._singular_vectors import (
     MatrixUpdates,
-    decomposition_excess,
-    on_matrices,
     orthogonal_sum,
 )
 from statlearn.merging._state._entry import Array
-from statlearn.merging._state._layouts import State, check_models
-from statlearn.merging._state._merge_states import merge_states
-from statlearn.utils._numbers import number_in, real_number
+from statlearn.merging._state._layouts import State
+from statlearn.utils._numbers import number_in
 
 
 def r_tsv_merge(
@@ -111,32 +109,18 @@ def r_tsv_merge(
     14.3
     """
     rule = "r_tsv_merge"
-    check_models(base, models, rule)
-    scales = model_weights(weights, len(models), rule)
-    factor = real_number(lam, "lam", rule)
     clip = number_in(c, "c", rule, "pass 3.0, or inf to clip nothing", 0, inf)
     absent = number_in(eps, "eps", rule, "pass 0.25, or 0 for a fixed rank", 0, inf)
-    smallest = inf if len(models) == 1 else len(models)
 
-    def kernel(updates: MatrixUpdates) -> NDArray[Any]:
+    def kernel(updates: MatrixUpdates, factor: float) -> NDArray[Any] | None:
+        share = min(updates.shape) / len(updates.models)
+        if share < 1.0 or len(updates.models) == 1:
+            return None
         means, limits = _magnitudes(updates, clip)
-        share = min(updates.shape) / len(models)
         rank = max(1, int(share * (1.0 - _sparsity(updates, absent * means))))
-        clipped = MatrixUpdates(
-            updates.base, updates.models, updates.transposed, scales, limits
-        )
-        return orthogonal_sum(clipped, rank, factor)
+        return orthogonal_sum(replace(updates, limits=limits), rank, factor)
 
-    return merge_states(
-        base,
-        models,
-        on_matrices(kernel, scales, factor, smallest),
-        rule=rule,
-        excess=decomposition_excess,
-        shares=scales,
-        lam=factor,
-        by_products=True,
-    )
+    return merge_on_matrices(base, models, kernel, rule=rule, weights=weights, lam=lam)
 
 
 def _magnitudes(updates: MatrixUpdates, c: float) -> tuple[Array, Array]:

@@ -21,15 +21,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import prod, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.merging._state._entry import Array, Entry
-from statlearn.merging._state._merge_states import Kernel, blockwise
-from statlearn.utils._sklearn import blas_threads_for
 
 _EPS = float(np.finfo(np.float64).eps)
 # Numbers in a block of rows: a quarter of a megabyte, of which two or three are held.
@@ -343,51 +341,3 @@ def _summed(updates: MatrixUpdates, block: slice = slice(None)) -> Array:
     for task in range(1, len(updates.models)):
         total += updates.rows(task, block)
     return total
-
-
-# --- kernels of the rules ----------------------------------------------------
-
-
-def decomposition_excess(shape: tuple[int, ...], itemsize: int) -> int:
-    """Compare arrays by the bytes that the product of a kernel needs beyond its result.
-
-    The result of a tall matrix is written when little but two square factors is left;
-    a small matrix is gone by then, and its own squares count in full.
-    """
-    if len(shape) < 2 or 0 in shape:
-        return 0
-    size = prod(shape)
-    n = min(shape[0], size // shape[0])
-    if itemsize >= 8:  # several tall factors
-        return 32 * size
-    square = 8 * n * n
-    return max(6 * square - itemsize * size, 2 * square)
-
-
-def on_matrices(
-    kernel: Callable[[MatrixUpdates], NDArray[Any]],
-    scales: Array,
-    lam: float,
-    smallest: float,
-) -> Kernel:
-    """Return a kernel for matrices, and the mean of the updates for other arrays.
-
-    The mean also stands in for matrices with a side shorter than `smallest`.
-    """
-    shares = lam * scales / len(scales)
-    mean = blockwise(lambda start, updates: start + shares @ updates)
-
-    def merge(entry: Entry) -> NDArray[Any]:
-        if not is_matrix(entry.base):
-            return mean(entry)
-        updates = matrix_updates(entry, scales)
-        if min(updates.shape) < smallest:
-            return mean(entry)
-        with blas_threads_for(entry.size):
-            return kernel(updates)
-
-    return merge
-
-
-def is_matrix(array: NDArray[Any]) -> bool:
-    return array.ndim >= 2 and array.size > 0 and array.dtype.kind == "f"

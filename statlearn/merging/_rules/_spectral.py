@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, ldexp
+from math import ldexp
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.merging._rules._model_weights import model_weights
+from statlearn.merging._rules._merge_on_matrices import is_matrix, merge_on_matrices
 from statlearn.merging._rules._singular_vectors import (
     MatrixUpdates,
-    decomposition_excess,
     flattened_sum,
-    is_matrix,
     matrix_updates,
-    on_matrices,
     orthogonal_sum,
     overlaps,
 )
 from statlearn.merging._state._arrays_and_tensors import to_array
 from statlearn.merging._state._entry import Entry, in_unit
 from statlearn.merging._state._layouts import State, check_finite, check_models, layout
-from statlearn.merging._state._merge_states import merge_states
-from statlearn.utils._numbers import positive_integer, real_number
+from statlearn.utils._numbers import positive_integer
 
 
 def tsv_merge(
@@ -112,29 +108,17 @@ def tsv_merge(
            [2., 0.]])
     """
     rule = "tsv_merge"
-    check_models(base, models, rule)
-    scales = model_weights(weights, len(models), rule)
-    factor = real_number(lam, "lam", rule)
     rank = None if k is None else _rank(k, base, rule)
 
-    smallest: float = len(models) if rank is None else 1
-    if len(models) == 1 and rank is None:
-        smallest = inf  # nothing is cut, so no decomposition is needed
-
-    def kernel(updates: MatrixUpdates) -> NDArray[Any]:
-        share = min(updates.shape) // len(models) if rank is None else rank
+    def kernel(updates: MatrixUpdates, factor: float) -> NDArray[Any] | None:
+        n_models = len(updates.models)
+        share = min(updates.shape) // n_models if rank is None else rank
+        # Of a single model nothing is cut, so no decomposition is needed.
+        if share == 0 or (n_models == 1 and rank is None):
+            return None
         return orthogonal_sum(updates, share, factor)
 
-    return merge_states(
-        base,
-        models,
-        on_matrices(kernel, scales, factor, smallest),
-        rule=rule,
-        excess=decomposition_excess,
-        shares=scales,
-        lam=factor,
-        by_products=True,
-    )
+    return merge_on_matrices(base, models, kernel, rule=rule, weights=weights, lam=lam)
 
 
 def iso_merge(
@@ -208,24 +192,11 @@ def iso_merge(
            [0., 2.]])
     """
     rule = "iso_merge"
-    check_models(base, models, rule)
-    scales = model_weights(weights, len(models), rule)
-    factor = real_number(lam, "lam", rule)
 
-    def kernel(updates: MatrixUpdates) -> NDArray[Any]:
-        return flattened_sum(updates, factor)
+    def kernel(updates: MatrixUpdates, factor: float) -> NDArray[Any] | None:
+        return flattened_sum(updates, factor) if len(updates.models) > 1 else None
 
-    smallest = inf if len(models) == 1 else 1
-    return merge_states(
-        base,
-        models,
-        on_matrices(kernel, scales, factor, smallest),
-        rule=rule,
-        excess=decomposition_excess,
-        shares=scales,
-        lam=factor,
-        by_products=True,
-    )
+    return merge_on_matrices(base, models, kernel, rule=rule, weights=weights, lam=lam)
 
 
 def sti(

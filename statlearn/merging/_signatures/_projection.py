@@ -15,7 +15,7 @@ from statlearn.merging._state._layouts import check_finite
 _SMALL = 1e-200
 
 
-def difference(name: str, clean: NDArray[Any], robust: NDArray[Any]) -> Array:
+def difference(name: str, *, robust: NDArray[Any], clean: NDArray[Any]) -> Array:
     """Return robust minus clean weights, (...) float64."""
     entry = Entry(name, clean.reshape(-1), (robust.reshape(-1),))
     change, total = np.empty(entry.size), 0.0
@@ -26,28 +26,28 @@ def difference(name: str, clean: NDArray[Any], robust: NDArray[Any]) -> Array:
             part -= entry.start(block, start)
             total += float(part.sum())
     if not np.isfinite(total):
-        _check(name, clean=clean, robust=robust)
+        _check(name, robust=robust, clean=clean)
     return change.reshape(clean.shape)
 
 
 def residual(
-    name: str, clean: NDArray[Any], robust: NDArray[Any], base: NDArray[Any]
+    name: str, *, robust: NDArray[Any], clean: NDArray[Any], base: NDArray[Any]
 ) -> Array:
     """Return the robust update without its part along the clean one, (...) float64.
 
     The result holds the robust update until that part is known: two passes, and beside
     it no array of the weights' size.
     """
-    flat = tuple(model.reshape(-1) for model in (clean, robust))
-    entry = Entry(name, base.reshape(-1), flat)
+    entry = Entry(name, base.reshape(-1), (clean.reshape(-1),))
+    other = robust.reshape(-1)
     left, unit = np.empty(entry.size), 1.0
     with np.errstate(invalid="ignore", over="ignore"):
-        aa, ab = _products(entry, unit, left)
+        aa, ab = _products(entry, other, unit, left)
     if not (_SMALL < aa < np.inf and np.isfinite(ab)):
-        _check(name, clean=clean, robust=robust, base=base)
+        _check(name, robust=robust, clean=clean, base=base)
         largest = (float(np.abs(a).max()) for _, _, a in _updates(entry, unit))
         unit = max(largest, default=0.0)
-        aa, ab = _products(entry, unit, left) if unit > 0.0 else (1.0, 0.0)
+        aa, ab = _products(entry, other, unit, left) if unit > 0.0 else (1.0, 0.0)
     if unit > 0.0 and entry.size == 1:
         # Any two numbers are parallel; rounding would say otherwise.
         return np.zeros(clean.shape)
@@ -58,26 +58,26 @@ def residual(
 
 
 def _updates(entry: Entry, unit: float) -> Iterator[tuple[slice, Array, Array]]:
-    """Yield blocks with the base and the clean updates in a unit, (b,) for a while."""
-    clean = Entry(entry.name, entry.base, entry.models[:1])
-    scratch = clean.scratch()
+    """Yield blocks with the base and the updates in a unit, (b,) for a while."""
+    scratch = entry.scratch()
     start = np.empty(scratch.shape[1])
-    for block in clean.blocks():
-        origin, (a,) = clean.start(block, start), clean.values(block, scratch)
+    for block in entry.blocks():
+        origin, (a,) = entry.start(block, start), entry.values(block, scratch)
         a -= origin
         if unit not in {0.0, 1.0}:
             a /= unit
         yield block, origin, a
 
 
-def _products(entry: Entry, unit: float, left: Array) -> tuple[float, float]:
+def _products(
+    entry: Entry, robust: NDArray[Any], unit: float, left: Array
+) -> tuple[float, float]:
     """Return the inner products of the clean update with itself and the robust one.
 
     The robust update is written to `left`, since memory that is new costs as much as
     the arithmetic, and is paid for once.
     """
     aa = ab = 0.0
-    robust = entry.models[1]
     for block, origin, a in _updates(entry, unit):
         b = left[block]
         b[:] = robust[block]

@@ -20,7 +20,7 @@ from statlearn.merging._signatures._quantization import (
     unpack,
 )
 from statlearn.merging._state._entry import Array
-from statlearn.utils._files import replacing
+from statlearn.utils._files import check_target, replacing
 
 _FORMAT = "statlearn weight signature 1"
 
@@ -29,7 +29,7 @@ def write_signature(
     path: str | os.PathLike[str], stored: Mapping[str, Array | Codes]
 ) -> None:
     """Write arrays or codes by name; the file appears whole or not at all."""
-    target = _npz(path, "save")
+    target = check_target(_npz(path, "save"), "WeightSignature.save")
     entries = list(stored.values())
     head = {
         "format": _FORMAT,

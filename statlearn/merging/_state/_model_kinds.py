@@ -56,24 +56,35 @@ def common_template(models: list[Any], base: Any) -> Any:
                 f"{type(template).__name__} and, as {who}, {type(other).__name__}; "
                 "pass models that were tuned from one base."
             )
-    compare_models([*models, base], "ModelMerger")
+    compare_models(models, "ModelMerger", base=base)
     return template
 
 
-def compare_models(models: Sequence[Any], caller: str) -> None:
+def compare_models(
+    models: Sequence[Any],
+    caller: str,
+    *,
+    base: Any = None,
+    advice: str = "tune them from one base, on rows of all classes and with the same "
+    "columns",
+) -> None:
     """Refuse estimators that mean different things by their weights.
 
     Parameters
     ----------
     models : sequence
-        Models and, at the end, their base. Only estimators say what they mean.
+        Models, of which only estimators say what they mean.
     caller : str
         For messages.
+    base : object, default=None
+        Model that they were tuned from, if there is one.
+    advice : str
+        What to do about models that differ.
     """
-    names = [f"model {position}" for position in range(len(models) - 1)]
+    names = [f"model {position}" for position in range(len(models))]
     told = [
         (who, thawed(model))
-        for who, model in zip([*names, "the base"], models, strict=True)
+        for who, model in zip([*names, "the base"], [*models, base], strict=True)
         if isinstance(thawed(model), BaseEstimator)
     ]
     for who, other in told[1:]:
@@ -82,8 +93,7 @@ def compare_models(models: Sequence[Any], caller: str) -> None:
             if expected != found:
                 raise ValueError(
                     f"{caller} needs models with one {what}. Got {expected!r} and, "
-                    f"in {who}, {found!r}; tune them from one base, on rows of all "
-                    "classes and with the same columns."
+                    f"in {who}, {found!r}; {advice}."
                 )
 
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from statlearn.merging._state._entry import Array
 from statlearn.merging._task_vectors._task_vector import cosine_matrix
-from statlearn.utils._axes import COLORS, INK, axes_for
+from statlearn.utils._axes import COLORS, axes_for
+from statlearn.utils._heat_map import annotated_image
 from statlearn.utils._optional import require
 from statlearn.utils._validation import as_numbers
 
-# Models beside which the cells of the map still have room for numbers.
-_MAX_NUMBERED = 12
+# Cells of the map that still have room for numbers: those of 12 models.
+_MAX_NUMBERS = 144
 # Cells stay pale enough for the numbers on them, on light and on dark ground.
 _OPACITY = 0.6
 
@@ -173,18 +174,13 @@ class TaskVectorDisplay:
         self.ax_ = ax = axes_for(ax, "TaskVectorDisplay.plot")
         self.figure_ = ax.figure
         style: dict[str, Any] = {"cmap": _opposites(), "vmin": -1.0, "vmax": 1.0}
-        style |= {"interpolation": "nearest"}
-        self.image_ = ax.imshow(self.cosines, **style | kwargs)
-        self.colorbar_ = self.figure_.colorbar(
-            self.image_, ax=ax, label=name or "Cosine of task vectors"
+        self.image_, self.colorbar_, self.texts_ = annotated_image(
+            ax,
+            self.cosines,
+            name or "Cosine of task vectors",
+            style | kwargs,
+            max_numbers=_MAX_NUMBERS,
         )
-        self.texts_ = []
-        if len(self.models) <= _MAX_NUMBERED:
-            for (i, k), value in np.ndenumerate(self.cosines):
-                text = ax.text(
-                    k, i, f"{value:.2f}", color=INK, ha="center", va="center"
-                )
-                self.texts_.append(text)
         places = range(len(self.models))
         ax.set_xticks(
             places, self.models, rotation=45, ha="right", rotation_mode="anchor"

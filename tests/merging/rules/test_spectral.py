@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from merging_cases import BASE, UPDATES, around, known
-from statlearn.merging._rules._singular_vectors import decomposition_excess
 from statlearn.merging._rules._spectral import iso_merge, sti, tsv_merge
 
 TWO = [
@@ -197,19 +196,6 @@ def test_interference_leaves_out_what_is_no_matrix():
     for state in (base, *models):
         state["b"] = np.zeros(3)
     assert list(sti(base, models)) == ["w"]
-
-
-@pytest.mark.parametrize("itemsize", [2, 4])
-def test_tall_matrix_is_merged_after_small_ones_and_before_vectors(itemsize):
-    shapes = [(384,), (30522, 384), (384, 384), (384, 1536)]
-    found = sorted(shapes, key=lambda s: -decomposition_excess(s, itemsize))
-    assert found == [(384, 384), (384, 1536), (30522, 384), (384,)]
-
-
-def test_largest_matrix_of_doubles_is_merged_first():
-    shapes = [(384,), (384, 384), (30522, 384), (0, 3)]
-    found = sorted(shapes, key=lambda s: -decomposition_excess(s, 8))
-    assert found == [(30522, 384), (384, 384), (384,), (0, 3)]
 
 
 @pytest.mark.parametrize("unit", [2.0**-700, 2.0**600])

@@ -68,13 +68,18 @@ def test_anything_can_be_copied(torch):
 
 
 def test_memory_is_that_of_views_and_of_nothing_else(torch):
-    array = np.zeros((2, 2))
-    assert memory_of(array) == memory_of(array[:])
-    assert memory_of(array) != memory_of(array.T[:1])
+    array = np.zeros((2, 3))
+    place = array.__array_interface__["data"][0]
+    assert memory_of(array) == memory_of(array[:]) == (place, (2, 3), (24, 8))
+    assert memory_of(array.T[1:]) == (place + 8, (2, 2), (8, 24))
+    tensor = torch.zeros(2, 3)
+    place = tensor.untyped_storage().data_ptr()
+    assert memory_of(tensor[:, 1:]) == (place + 4, (2, 2), (3, 1))
+    assert memory_of(array.copy()) != memory_of(array)
     empty = [torch.zeros(2, device="meta") for _ in range(2)]
     assert memory_of(empty[0]) != memory_of(empty[1])
-    sparse = torch.zeros(2, 2).to_sparse()
-    assert memory_of(sparse) == memory_of(sparse)
+    for value in (torch.zeros(2, 2).to_sparse(), empty[0], np.zeros(0), [1.0], 2.0):
+        assert memory_of(value) == (id(value),)
 
 
 @pytest.mark.parametrize(("factor", "fits"), [(1.0, True), (1.002, False)])
