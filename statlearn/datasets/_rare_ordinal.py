@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from statlearn.utils._choices import one_of
+from statlearn.utils._numbers import closed_share, positive_integer
 from statlearn.utils._rng import as_generator
+from statlearn.utils._validation import as_numbers
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -152,23 +155,13 @@ def _check_design(
     intercepts: Sequence[float] | ArrayLike,
 ) -> FloatArray:
     """Validate the arguments and return the intercepts, shape (n_classes - 1,)."""
+    caller = "make_rare_ordinal"
     for name, value in (("n_samples", n_samples), ("n_features", n_features)):
-        if value < 1:
-            raise ValueError(
-                f"The '{name}' parameter of make_rare_ordinal must be at least 1. "
-                f"Got {value}; pass a positive integer."
-            )
-    if design not in ("sparse", "dense"):
-        raise ValueError(
-            "The 'design' parameter of make_rare_ordinal must be 'sparse' or 'dense'. "
-            f"Got {design!r}; pass one of the two."
-        )
-    if not 0.0 <= sparsity <= 1.0:
-        raise ValueError(
-            "The 'sparsity' parameter of make_rare_ordinal must lie in [0, 1]. "
-            f"Got {sparsity}; pass the share of entries that are not zero."
-        )
-    alpha = np.asarray(intercepts, dtype=np.float64)
+        positive_integer(value, name, caller, "pass for example 100")
+    one_of(design, ("sparse", "dense"), "design", caller)
+    hint = "pass the share of entries that are not zero"
+    closed_share(sparsity, "sparsity", caller, hint)
+    alpha = as_numbers(intercepts)
     increasing = alpha.ndim == 1 and alpha.size and np.all(np.diff(alpha) > 0)
     if not increasing or not np.isfinite(alpha).all():
         raise ValueError(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from statlearn.metrics._quantiles import mean_of, read_all, read_option, read_weight
+from statlearn.metrics._quantiles import MULTIOUTPUT, mean_of, read_all, read_weight
+from statlearn.utils._choices import one_of
 from statlearn.utils._grids import read_rows
 
 
@@ -70,7 +71,7 @@ def level_calibration_error(
     array([ 0.  ,  0.  , -0.25])
     """
     caller = "level_calibration_error"
-    read_option(multioutput, "multioutput", ("uniform_average", "raw_values"), caller)
+    one_of(multioutput, MULTIOUTPUT, "multioutput", caller)
     y, grid, known, weight = read_all(y_true, y_pred, levels, sample_weight, caller)
     difference = weight @ (y[:, np.newaxis] <= grid) / weight.sum() - known
     if multioutput == "raw_values":

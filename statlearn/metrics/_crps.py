@@ -102,7 +102,9 @@ def _pinball_integral(error: Array, levels: Array) -> Array:
         product = error[:, :-1] @ (step * (2.0 * low + high) / 6.0)
         product += error[:, 1:] @ (step * (low + 2.0 * high) / 6.0)
         size = np.abs(error[:, :-1]) + np.abs(error[:, 1:])
-        share = (below[:, :-1] + below[:, 1:]) ** 2 / size
+        # At most size: a square could overflow, or vanish.
+        share = below[:, :-1] + below[:, 1:]
+        share *= share / size
         share[size == 0.0] = 0.0
         total = product + share @ (step / 2.0)
         first, last = levels[0], 1.0 - levels[-1]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from statlearn.utils._arrays import to_float64
 from statlearn.utils._groups import group_codes
-from statlearn.utils._validation import as_numbers, read_sample_weight
+from statlearn.utils._validation import as_numbers, read_sample_weight, weight_problem
 
 Array = NDArray[np.float64]
 
@@ -126,8 +126,7 @@ def mean_domain_loss(
     except (TypeError, ValueError):
         given = {}
     weight = as_numbers([given.get(label) for label in labels])
-    good = np.isfinite(weight).all() and weight.min() >= 0.0 and weight.any()
-    if not good:
+    if weight_problem(weight) is not None:
         raise ValueError(
             f"The 'domain_weight' of {caller} must give a finite number >= 0 for each "
             f"of the domains {labels}, not all of them zero. Got {domain_weight!r}; "

@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.utils._choices import one_of
 from statlearn.utils._grids import FloatArray, read_column, read_rows
 from statlearn.utils._levels import read_levels
-from statlearn.utils._validation import as_numbers, read_sample_weight
+from statlearn.utils._validation import as_numbers, read_sample_weight, weight_problem
 
 Array = NDArray[np.float64]
 
 # Numbers of a block of rows, so that what is computed from it stays in the cache.
 _BLOCK = 32_768
+
+# What a metric of all levels returns: one number, or one for each level.
+MULTIOUTPUT = ("uniform_average", "raw_values")
 
 
 def pinball_loss(
@@ -83,7 +87,7 @@ def pinball_loss(
     array([0.25, 0.5 ])
     """
     caller = "pinball_loss"
-    read_option(multioutput, "multioutput", ("uniform_average", "raw_values"), caller)
+    one_of(multioutput, MULTIOUTPUT, "multioutput", caller)
     y, grid, known, weight = read_all(y_true, y_pred, levels, sample_weight, caller)
     counts = _read_level_weight(level_weight, known, caller)
     total = np.zeros(len(known))
@@ -168,7 +172,7 @@ def weighted_interval_score(
     array([2.5, 5.5])
     """
     caller = "weighted_interval_score"
-    read_option(scale, "scale", ("mean", "sum"), caller)
+    one_of(scale, ("mean", "sum"), "scale", caller)
     if not average:
         sample_weight = None
     y, grid, known, weight = read_all(y_true, y_pred, levels, sample_weight, caller)
@@ -241,15 +245,6 @@ def relative_wis(
     return scores[0] / scores[1]
 
 
-def read_option(value: Any, name: str, options: tuple[str, ...], caller: str) -> None:
-    """Raise unless a parameter is one of some words."""
-    if not (isinstance(value, str) and value in options):
-        raise ValueError(
-            f"The '{name}' of {caller} must be one of {list(options)}. Got {value!r}; "
-            f"pass one of them."
-        )
-
-
 def read_weight(sample_weight: Any, n: int, caller: str) -> Array:
     """Return weights (n,), all ones if none are given."""
     if sample_weight is None:
@@ -281,8 +276,7 @@ def _read_level_weight(level_weight: Any, levels: Array, caller: str) -> Array:
     if level_weight is None:
         return np.ones(len(levels))
     found = as_numbers(level_weight)
-    good = found.shape == levels.shape and np.isfinite(found).all()
-    if not (good and found.min() >= 0.0 and found.any()):
+    if weight_problem(found, levels.shape) is not None:
         raise ValueError(
             f"The 'level_weight' of {caller} must hold one finite number >= 0 for each "
             f"of {len(levels)} levels, not all of them zero. Got {level_weight!r}; "

@@ -12,6 +12,7 @@ from statlearn.metrics._calibration import crossing_rate, level_calibration_erro
 from statlearn.metrics._crps import crps_from_quantiles
 from statlearn.metrics._intervals import interval_coverage, interval_score
 from statlearn.metrics._quantiles import pinball_loss, weighted_interval_score
+from statlearn.utils._choices import one_of
 from statlearn.utils._delegate import model_inside
 from statlearn.utils._levels import read_levels
 from statlearn.utils._numbers import read_coverage
@@ -74,12 +75,9 @@ def make_quantile_scorer(
     QuantileScorer(levels=[0.1, 0.5, 0.9], metric='wis')
     """
     caller = "make_quantile_scorer"
-    if not (callable(metric) or metric in (*_OF_QUANTILES, *_OF_INTERVALS)):
-        raise ValueError(
-            f"The 'metric' of {caller} must be one of "
-            f"{[*_OF_QUANTILES, *_OF_INTERVALS]} or a callable. Got {metric!r}; pass "
-            f"one of them."
-        )
+    if not callable(metric):
+        names = (*_OF_QUANTILES, *_OF_INTERVALS)
+        one_of(metric, names, "metric", caller, "pass one of them, or a function")
     if levels is not None:
         read_levels(levels, caller)
     read_coverage(coverage, caller)

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statlearn.ordinal._crossing import log_class_probabilities
+from statlearn.ordinal._design import row_chunks
 from statlearn.ordinal._families import OrdinalModel
 from statlearn.ordinal._problem import Fit, Problem
 from statlearn.utils._fitted import feature_names
+from statlearn.utils._identity import checksum
 from statlearn.utils._sklearn import CallbackSupportMixin
 from statlearn.utils._validation import (
     apply_class_weight,
@@ -24,6 +27,9 @@ from statlearn.utils._validation import (
 )
 
 Array = NDArray[np.float64]
+
+# A class with no more of the weight than this is lost in sums over classes.
+_NO_SHARE = 4 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class TrainingData:
     weight : (n,) positive
     feature_names : (p,) strings
     kept : (n_given,) boolean array
-        Which of the rows given by the caller have positive weight.
+        Which of the rows given by the caller have weight, as far as it counts.
     """
 
     X: Any
@@ -51,6 +57,13 @@ class TrainingData:
         return replace(
             self, X=self.X[rows], codes=self.codes[rows], weight=self.weight[rows]
         )
+
+    def checksum(self) -> int:
+        """Return a number that other columns or weights hardly share."""
+        dense = not sparse.issparse(self.X)
+        # Some rows at a time: columns that lie in another order are copied for it.
+        parts = [self.X[rows] for rows in row_chunks(self.X)] if dense else [self.X]
+        return checksum(*parts, self.weight)
 
     def position(self, given: NDArray[Any]) -> NDArray[np.intp]:
         """Translate row numbers of the caller, leaving out rows of zero weight."""
@@ -79,6 +92,7 @@ class OrdinalClassifierBase(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         # a pickled model must not carry them around.
         state = dict(super().__getstate__())
         state.pop("_training_data", None)
+        state.pop("_training_checksum", None)
         return state
 
     # -- reading ----------------------------------------------------------------
@@ -99,8 +113,8 @@ class OrdinalClassifierBase(CallbackSupportMixin, ClassifierMixin, BaseEstimator
         )
         weight = read_sample_weight(sample_weight, X, caller)
         weight = apply_class_weight(self.class_weight, classes, codes, weight, caller)
-        require_two_classes(classes, codes, weight, caller)
-        kept = weight > 0.0
+        present = require_two_classes(classes, codes, weight, caller, _NO_SHARE)
+        kept = (weight > 0.0) & present[codes]
         if not kept.all():
             X, codes, weight = X[kept], codes[kept], weight[kept]
         if reset:
@@ -124,7 +138,21 @@ class OrdinalClassifierBase(CallbackSupportMixin, ClassifierMixin, BaseEstimator
                 f"none, and a loaded or copied model does not carry those of fit; pass "
                 f"X, y and sample_weight."
             )
+        if data.checksum() != self._training_checksum:
+            raise ValueError(
+                f"{type(self).__name__} expected the training data as they were in "
+                f"fit. Got other numbers in the same arrays, changed in place since; "
+                f"pass X, y and sample_weight."
+            )
         return data
+
+    def _keep(self, data: TrainingData) -> None:
+        """Keep training data for tests and refits, and what tells them from others.
+
+        They may lie in arrays of the caller, which a copy would need as much memory as
+        again for as long as the model lives; one pass over them costs little.
+        """
+        self._training_data, self._training_checksum = data, data.checksum()
 
     def _feature_names(self) -> NDArray[np.str_]:
         return np.array(feature_names(self))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.exceptions import CollinearityWarning
+from statlearn.utils._numbers import is_integer
 from statlearn.utils._warn import warn
 
 Mask = NDArray[np.bool_]
@@ -38,8 +38,7 @@ def column_mask(
     position = {str(name): j for j, name in enumerate(names)} if named else {}
     for column in np.asarray(columns, dtype=object).ravel():
         j: Any = position.get(column) if isinstance(column, str) else column
-        is_position = isinstance(j, Integral) and not isinstance(j, bool)
-        if not (is_position and 0 <= int(j) < len(mask)):
+        if not (is_integer(j) and 0 <= int(j) < len(mask)):
             known = f"0 to {len(mask) - 1}"
             if named:
                 known = f"{', '.join(map(repr, position))}, or {known}"

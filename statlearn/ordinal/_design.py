@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from statlearn.utils._columns import hardly_vary
+
 Array = NDArray[np.float64]
 # A dense (n, q) array or a CSC matrix; both support `@` and column selection.
 Matrix = Any
@@ -25,7 +27,6 @@ CHUNK_ROWS = 2048
 # if the matrix has so many entries that the calls themselves do not count.
 _FEW_ROWS = 3
 _MANY_ENTRIES = 50_000
-_EPS = np.finfo(np.float64).eps
 
 
 @dataclass
@@ -90,7 +91,7 @@ def _dense_columns(
         center += share[rows] @ part
         np.minimum(low, part.min(axis=0), out=low)
         np.maximum(high, part.max(axis=0), out=high)
-    constant = _hardly_vary(low, high)
+    constant = hardly_vary(low, high)
     # Divide by the peak first: squares of very large or tiny columns stay in range.
     peak = np.where(constant, 1.0, np.maximum(high - center, center - low))
     variance = np.zeros(p)
@@ -125,7 +126,7 @@ def _sparse_columns(
     occupied.data = np.ones_like(stored.data)
     empty_share = np.clip(1.0 - occupied.T @ share, 0.0, 1.0)
     variance = deviation.T @ share + empty_share * mean**2
-    constant = _hardly_vary(
+    constant = hardly_vary(
         *(extreme.toarray().ravel() for extreme in (unit.min(axis=0), unit.max(axis=0)))
     )
     width = np.where(constant, 1.0, np.sqrt(variance) * peak) if scale else np.ones(p)
@@ -135,14 +136,6 @@ def _sparse_columns(
     scaled = sparse.csr_array(rows @ sparse.diags_array(factor))
     stacked = sparse.hstack((ones, scaled), format="csr")
     return stacked, (np.zeros(p), width, constant)
-
-
-def _hardly_vary(low: Array, high: Array) -> NDArray[np.bool_]:
-    """Tell which columns differ by rounding only, from their extremes.
-
-    A weighted mean would not do: that of equal numbers need not equal them.
-    """
-    return 0.5 * high - 0.5 * low <= 8 * _EPS * np.maximum(np.abs(low), np.abs(high))
 
 
 def take_columns(matrix: Matrix, index: NDArray[np.intp]) -> Matrix:
@@ -210,9 +203,9 @@ def weighted_gram(
     if weight.min(initial=0.0) >= 0.0:
         root = scratch.scaled(matrix, np.sqrt(weight))
         return root.T @ root
-    if weight.max(initial=0.0) > 0.0:
-        return matrix.T @ scratch.scaled(matrix, weight)
-    return -weighted_gram(matrix, -weight, scratch)
+    if weight.max(initial=0.0) <= 0.0:
+        return -weighted_gram(matrix, -weight, scratch)
+    return matrix.T @ scratch.scaled(matrix, weight)  # NaN too
 
 
 def weighted_cross(left: Matrix, right: Matrix, weight: Array) -> Array:

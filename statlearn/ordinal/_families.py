@@ -148,13 +148,8 @@ class Cumulative(Family):
         return out
 
     def null_intercepts(self, mass: Array) -> Array:
-        below = np.cumsum(mass)[:-1] / mass.sum()
-        above = np.cumsum(mass[::-1])[::-1][1:] / mass.sum()
-        # Take the quantile in the tail that holds the smaller number.
-        return np.where(
-            below <= 0.5,
-            self.link.quantile(below),
-            -self.link.reflected.quantile(above),
+        return _quantile(
+            self.link, np.cumsum(mass)[:-1], np.cumsum(mass[::-1])[::-1][1:]
         )
 
 
@@ -203,10 +198,10 @@ class StoppingRatio(Family):
         return out
 
     def null_intercepts(self, mass: Array) -> Array:
-        at_risk = np.cumsum(mass[::-1])[::-1][:-1]
-        stopping = mass[:-1] / at_risk
-        chosen = stopping if self.stops_with_cdf else 1.0 - stopping
-        return self.link.quantile(chosen)
+        stopping, going_on = mass[:-1], np.cumsum(mass[::-1])[::-1][1:]
+        if self.stops_with_cdf:
+            return _quantile(self.link, stopping, going_on)
+        return _quantile(self.link, going_on, stopping)
 
 
 class ContinuationRatio(StoppingRatio):
@@ -279,7 +274,18 @@ class AdjacentCategory(Family):
         return special.log_softmax(scores, axis=1)
 
     def null_intercepts(self, mass: Array) -> Array:
-        return self.link.quantile(mass[1:] / (mass[1:] + mass[:-1]))
+        return _quantile(self.link, mass[1:], mass[:-1])
+
+
+def _quantile(link: Link, below: Array, above: Array) -> Array:
+    """Return where a link splits masses (m,) as given, from the smaller of the two.
+
+    A share next to one has few digits of what is missing, or none.
+    """
+    total = below + above
+    lower = link.quantile(np.minimum(below / total, 0.5))
+    upper = -link.reflected.quantile(np.minimum(above / total, 0.5))
+    return np.where(below <= above, lower, upper)
 
 
 _FAMILIES: dict[str, Callable[[Link], Family]] = {

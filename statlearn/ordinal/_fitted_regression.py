@@ -6,7 +6,6 @@ because the tests pose it again.
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -34,9 +33,12 @@ from statlearn.ordinal._proportionality import (
     score_test,
 )
 from statlearn.ordinal._solver import Solution
+from statlearn.utils._choices import one_of
+from statlearn.utils._deprecation import renamed_parameter
+from statlearn.utils._numbers import read_coverage
 from statlearn.utils._tables import facts
 from statlearn.utils._validation import read_sample_weight
-from statlearn.utils._wald import WaldTable, normal_interval, wald_table
+from statlearn.utils._wald import WaldTable, wald_table
 from statlearn.utils._warn import warn
 
 Array = NDArray[np.float64]
@@ -104,37 +106,36 @@ class FittedRegression(OrdinalClassifierBase):
 
     # -- estimates ---------------------------------------------------------------
 
-    def conf_int(self, level: float = 0.95) -> Array:
+    @renamed_parameter("level", "coverage")
+    def conf_int(self, coverage: float = 0.95) -> Array:
         """Return normal confidence intervals of the parameters.
+
+        .. versionchanged:: 0.2
+           The parameter `level` is called `coverage`.
 
         Parameters
         ----------
-        level : float, default=0.95
-            Coverage, between 0 and 1.
+        coverage : float, default=0.95
+            Share of the intervals that hold the parameter, in (0, 1).
 
         Returns
         -------
         interval : ndarray of shape (n_params, 2)
             Lower and upper ends, in the order of `params_`.
         """
-        check_is_fitted(self)
-        self._check_level(level)
-        return normal_interval(self.params_, self.bse_, level)
+        return self.wald_table(coverage).interval
 
-    def _check_level(self, level: Any) -> None:
-        if not (isinstance(level, Real) and 0.0 < float(level) < 1.0):
-            raise ValueError(
-                f"The 'level' parameter of {type(self).__name__} must lie between 0 "
-                f"and 1. Got {level!r}; 0.95 is usual."
-            )
-
-    def wald_table(self, level: float = 0.95) -> WaldTable:
+    @renamed_parameter("level", "coverage")
+    def wald_table(self, coverage: float = 0.95) -> WaldTable:
         """Return estimates, standard errors, Wald tests and confidence intervals.
+
+        .. versionchanged:: 0.2
+           The parameter `level` is called `coverage`.
 
         Parameters
         ----------
-        level : float, default=0.95
-            Coverage of the intervals.
+        coverage : float, default=0.95
+            Coverage of the intervals, in (0, 1).
 
         Returns
         -------
@@ -142,18 +143,26 @@ class FittedRegression(OrdinalClassifierBase):
             With ``summary()`` for reading and ``to_frame()`` for pandas.
         """
         check_is_fitted(self)
-        self._check_level(level)
-        return wald_table(self.param_names_, self.params_, self.bse_, float(level))
+        share = read_coverage(coverage, type(self).__name__)
+        return wald_table(self.param_names_, self.params_, self.bse_, share)
 
-    def summary(self) -> str:
+    def summary(self, coverage: float = 0.95) -> str:
         """Return the fit as text: criteria, then a row for each parameter.
+
+        .. versionchanged:: 0.2
+           The parameter `coverage` is new.
+
+        Parameters
+        ----------
+        coverage : float, default=0.95
+            Coverage of the confidence intervals, in (0, 1).
 
         Returns
         -------
         text : str
             Print it.
         """
-        check_is_fitted(self)
+        table = self.wald_table(coverage)
         penalty = "none" if not self._strength() else f"l2, alpha={self.alpha:g}"
         head = facts(
             [
@@ -169,7 +178,7 @@ class FittedRegression(OrdinalClassifierBase):
                 ("BIC", f"{self.bic_:.4f}"),
             ]
         )
-        return f"Ordinal regression\n{head}\n\n{self.wald_table().summary()}"
+        return f"Ordinal regression\n{head}\n\n{table.summary()}"
 
     # -- tests of proportionality --------------------------------------------------
 
@@ -325,11 +334,8 @@ class FittedRegression(OrdinalClassifierBase):
         repair.
         """
         rows, weight = self._rows(X, y, sample_weight)
-        if at not in ("overall", "mean"):
-            raise ValueError(
-                f"The 'at' parameter of {type(self).__name__}.marginal_effects must be "
-                f"'overall' or 'mean'. Got {at!r}; 'overall' is the default."
-            )
+        caller = f"{type(self).__name__}.marginal_effects"
+        one_of(at, ("overall", "mean"), "at", caller, "'overall' is the default")
         if isinstance(discrete, str) and discrete == "auto":
             binary = binary_columns(rows)
         else:

@@ -59,7 +59,7 @@ class Covariance:
         """Tell which linear functions (k, w) are not determined by the data."""
         if jacobian is None:
             return _longest(self.loose) > _MOVES * self.size
-        length = np.sqrt(((jacobian * self.size) ** 2).sum(axis=1))
+        length = _lengths(jacobian * self.size)
         return _longest(jacobian @ self.loose) > _MOVES * length
 
     def matrix(self) -> Array:
@@ -70,16 +70,23 @@ class Covariance:
         out[open_, open_] = np.inf
         return out
 
-    def standard_errors(self, jacobian: Array) -> Array:
-        """Return standard errors (k,) of linear functions (k, w)."""
-        found = np.sqrt(((jacobian @ self.root) ** 2).sum(axis=1))
-        return np.where(self.moved(jacobian), np.inf, found)
+    def standard_errors(self, jacobian: Array | None = None) -> Array:
+        """Return standard errors (k,) of linear functions (k, w), or of parameters."""
+        root = self.root if jacobian is None else jacobian @ self.root
+        return np.where(self.moved(jacobian), np.inf, _lengths(root))
 
     def through(self, jacobian: Array, size: Array) -> Covariance:
         """Return the covariance of linear functions (k, w) whose map is injective."""
         loose = jacobian @ self.loose
         norm = np.sqrt(((loose / size[:, None]) ** 2).sum(axis=0))
         return Covariance(jacobian @ self.root, loose / norm, size)
+
+
+def _lengths(rows: Array) -> Array:
+    """Return the lengths (k,) of rows (k, r), whose squares may leave the range."""
+    peak = _longest(rows)
+    safe = np.where(peak > 0.0, peak, 1.0)
+    return safe * np.sqrt(((rows / safe[:, None]) ** 2).sum(axis=1))
 
 
 def _longest(components: Array) -> Array:
@@ -301,7 +308,7 @@ def parameter_covariance(
     of its own.
     """
     jacobian = _parameter_map(problem, layout)
-    size = np.sqrt(((jacobian * found.size) ** 2).sum(axis=1))
+    size = _lengths(jacobian * found.size)
     fixed = size == 0.0
     out = found.through(jacobian, np.where(fixed, 1.0, size))
     idle = np.eye(len(size))[:, fixed]

@@ -7,7 +7,6 @@ legends are laid out is in `_path_drawing`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from statlearn.ordinal._profile import feature_position
 from statlearn.ordinal.presto_cv import PrestoClassifierCV
 from statlearn.ordinal.presto_path import OrdinalPath
 from statlearn.utils._fitted import fitted_or_refuse
+from statlearn.utils._numbers import integer_in
 from statlearn.utils._optional import require
 
 Array = NDArray[np.float64]
@@ -259,13 +259,10 @@ class OrdinalPathDisplay:
         count = self.coefs.shape[1]
         if boundary is None:
             return list(range(count))
-        if not isinstance(boundary, Integral) or not -count <= boundary < count:
-            raise ValueError(
-                f"The 'boundary' parameter of OrdinalPathDisplay.plot must be an "
-                f"integer from 0 to {count - 1}, or negative to count from the last. "
-                f"Got {boundary!r}; pass None for all boundaries."
-            )
-        return [int(boundary) % count]
+        caller = "OrdinalPathDisplay.plot"
+        hint = "negative ones count from the last, and None draws all boundaries"
+        place = integer_in(boundary, "boundary", caller, hint, -count, count - 1)
+        return [place % count]
 
     def _named(self, features: Sequence[str | int] | None) -> list[int]:
         """Return the positions of the features to colour and name."""

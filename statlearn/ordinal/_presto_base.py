@@ -127,7 +127,7 @@ class PrestoBase(OrdinalClassifierBase):
         self.kkt_ = fit.solution.kkt
         self.loglik_ = -total * fit.solution.loss
         self.null_loglik_ = -total * problem.null_loss
-        self._training_data = data
+        self._keep(data)
 
     def fusion_table(self) -> FusionTable:
         """Tell which features are proportional, and at which boundaries.

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from statlearn.ordinal._profile import Profile
 from statlearn.utils._axes import axes_for
+from statlearn.utils._choices import one_of
 from statlearn.utils._fitted import fitted_or_refuse
 
 Array = NDArray[np.float64]
@@ -235,15 +236,11 @@ class OrdinalProbabilityDisplay:
         ValueError
             For an unknown kind, or more than one Axes.
         """
-        if kind not in _KINDS:
-            raise ValueError(
-                f"The 'kind' parameter of OrdinalProbabilityDisplay.plot must be "
-                f"'area' or 'line'. Got {kind!r}; pass one of the two."
-            )
-        self.ax_ = axes_for(ax, "OrdinalProbabilityDisplay.plot")
+        caller = "OrdinalProbabilityDisplay.plot"
+        draw = _KINDS[one_of(kind, _KINDS, "kind", caller)]
+        self.ax_ = axes_for(ax, caller)
         self.figure_ = self.ax_.figure
         colors = _ordered_colors(len(self.classes))
-        draw = _KINDS[kind]
         self.artists_ = draw(self.ax_, self.values, self.proba, colors, kwargs)
         self.ax_.set(xlabel=self.feature_name, ylabel="Probability")
         _list_classes(self.ax_, self.artists_, self.classes, name or "Class")

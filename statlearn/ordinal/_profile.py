@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils.sparsefuncs import csc_median_axis_0
 
 from statlearn.utils._fitted import column_names
+from statlearn.utils._numbers import is_integer
 
 Array = NDArray[np.float64]
 
@@ -22,9 +22,9 @@ def feature_position(
     feature: str | int, names: Sequence[str], parameter: str, caller: str
 ) -> int:
     """Return the column of a feature given by name or position."""
-    if isinstance(feature, Integral) and -len(names) <= feature < len(names):
+    if is_integer(feature) and -len(names) <= int(feature) < len(names):
         return int(feature) % len(names)
-    if feature in names:
+    if isinstance(feature, str) and feature in names:
         return list(names).index(str(feature))
     shown = ", ".join(repr(str(name)) for name in names[:10])
     more = ", ..." if len(names) > 10 else ""

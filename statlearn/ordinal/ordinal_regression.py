@@ -312,7 +312,7 @@ class OrdinalRegression(FittedRegression):
         self.n_obs_ = total
         self.kkt_ = fit.solution.kkt
         self.n_iter_ = fit.solution.n_iter
-        self._training_data = data
+        self._keep(data)
 
     def _store_covariance(
         self, problem: Problem, information: Information | None
@@ -325,4 +325,5 @@ class OrdinalRegression(FittedRegression):
             problem, information.covariance, self._layout
         )
         self.cov_ = self._covariance.matrix()
-        self.bse_ = np.sqrt(np.diag(self.cov_))
+        # Not from cov_: squares of errors may leave the range where errors do not.
+        self.bse_ = self._covariance.standard_errors()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from statlearn.ordinal._path import descending_alphas, path_coefficients, run_path
 from statlearn.ordinal.presto import PrestoClassifier
+from statlearn.utils._numbers import number_in, positive_integer
 from statlearn.utils._sklearn import fit_context
 
 Array = NDArray[np.float64]
@@ -113,7 +113,10 @@ def presto_path(
     >>> bool((path.coefs[0] == 0).all())
     True
     """
-    _check_grid(n_alphas, eps)
+    caller = "presto_path"
+    positive_integer(n_alphas, "n_alphas", caller, "20 is the default")
+    hint = "0.01 is the default"
+    number_in(eps, "eps", caller, hint, 0.0, 1.0, closed="neither")
     for name in ("alpha", "warm_start"):
         if name in options:
             raise TypeError(
@@ -122,19 +125,6 @@ def presto_path(
             )
     estimator = PrestoClassifier(**options).set_callbacks(*callbacks)
     return _fit_path(estimator, X, y, sample_weight, (alphas, n_alphas, eps))
-
-
-def _check_grid(n_alphas: int, eps: float) -> None:
-    if not isinstance(n_alphas, Integral) or n_alphas < 1:
-        raise ValueError(
-            f"The 'n_alphas' parameter of presto_path must be an integer >= 1. Got "
-            f"{n_alphas!r}; 20 is the default."
-        )
-    if not isinstance(eps, Real) or not 0 < eps < 1:
-        raise ValueError(
-            f"The 'eps' parameter of presto_path must lie in (0, 1). Got {eps!r}; "
-            f"0.01 is the default."
-        )
 
 
 @fit_context(prefer_skip_nested_validation=True)

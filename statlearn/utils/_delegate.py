@@ -44,6 +44,12 @@ def weight_keyword(estimator: Any) -> str | None:
     return "sample_weight" if forwards else None
 
 
+def takes_weight(estimator: Any, method: str) -> bool:
+    """Tell whether a method of an estimator has a parameter ``sample_weight``."""
+    step = getattr(estimator, method, None)
+    return step is not None and "sample_weight" in inspect.signature(step).parameters
+
+
 def model_inside(estimator: Any, X: Any, method: str) -> tuple[Any, Any]:
     """Return the model that has a method, with the rows as they reach it.
 

@@ -7,10 +7,10 @@ run with other settings, data or rates.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import partial
-from inspect import getclosurevars
 from types import MethodType
 from typing import Any
 from zlib import crc32
@@ -72,6 +72,8 @@ def describe(value: Any, other: Describe | None = None) -> str:
         return called("", (f"{key!r}: {describe(value[key], other)}" for key in value))
     if isinstance(value, (list, tuple)):
         return called("", texts(value))
+    if isinstance(value, (set, frozenset)):  # in another order in another process
+        return called("set", sorted(texts(value)))
     if isinstance(value, BaseEstimator):
         settings = value.get_params(deep=False)
     elif is_dataclass(value) and not isinstance(value, type):
@@ -104,9 +106,17 @@ def _function(function: Any) -> str:
     if code is None or "<" not in name:
         return name
     # Those that are made in one place share a name, but not what they were made with.
-    known = getclosurevars(function).nonlocals.values()
+    known = _closed_over(function)
     inside = [*code.co_consts, *(function.__defaults__ or ()), *known]
     return called(name, (repr(part) for part in inside if isinstance(part, _PLAIN)))
+
+
+def _closed_over(function: Any) -> Iterator[Any]:
+    """Yield what a function knows of the place where it was made."""
+    for cell in function.__closure__ or ():
+        # Empty for a name that is given only later, such as that of a loop.
+        with suppress(ValueError):
+            yield cell.cell_contents
 
 
 def checksum(*parts: Any, other: Describe | None = None) -> int:

@@ -39,8 +39,8 @@ def real_number(
     TypeError
         If it is no real number.
     """
-    try:  # words such as "2" are numbers to `float`, but not to us
-        number = None if _is_bool(value) or _is_word(value) else float(value)
+    try:
+        number = None if _is_no_number(value) else float(value)
     except (TypeError, ValueError, RuntimeError):  # the last for tensors of many
         number = None
     if number is None:
@@ -51,14 +51,17 @@ def real_number(
     return number
 
 
-def _is_bool(value: Any) -> bool:
-    """Tell True and False, also those of NumPy and PyTorch."""
-    kind = str(getattr(value, "dtype", type(value).__name__))
-    return kind.rpartition(".")[2] == "bool"
+def _is_no_number(value: Any) -> bool:
+    """Tell words, dates, complex numbers, True and False, of which `float` takes some.
 
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, (str, bytes, bytearray))
+    Those of NumPy and PyTorch too, by the type of their numbers.
+    """
+    dtype: Any = getattr(value, "dtype", None)
+    if hasattr(dtype, "kind"):
+        return dtype.kind in "bcmMSU"
+    if isinstance(value, (bool, str, bytes, bytearray)):
+        return True
+    return str(dtype).startswith(("torch.bool", "torch.complex"))
 
 
 def number_in(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
+
+from statlearn.utils._numbers import is_integer
 
 
 def as_generator(
@@ -37,7 +37,7 @@ def as_generator(
         return np.random.default_rng(words)
     if random_state is None or isinstance(random_state, np.random.SeedSequence):
         return np.random.default_rng(random_state)
-    if isinstance(random_state, Integral) and not isinstance(random_state, bool):
+    if is_integer(random_state):
         if random_state < 0:
             raise ValueError(
                 "The 'random_state' parameter must be a non-negative integer. "

@@ -277,7 +277,8 @@ def require_two_classes(
     codes: NDArray[np.intp],
     weight: NDArray[np.float64],
     caller: str,
-) -> None:
+    least: float = 0.0,
+) -> NDArray[np.bool_]:
     """Raise unless two classes have weight; warn about those that have none.
 
     Parameters
@@ -286,9 +287,16 @@ def require_two_classes(
     codes : (n_samples,) integers
     weight : (n_samples,) non-negative
     caller : str
+    least : float, default=0.0
+        Share of the weight up to which a class counts as one without.
+
+    Returns
+    -------
+    present : (n_classes,) array of bool
+        Which classes have weight.
     """
     mass = np.bincount(codes, weights=weight, minlength=len(classes))
-    present = mass > 0
+    present = mass > least * mass.sum()
     if present.sum() < 2:
         found = (
             "no class" if not present.any() else f"1 class, {_join(classes[present])}"
@@ -298,12 +306,17 @@ def require_two_classes(
             f"{found}; provide rows of another class."
         )
     if not present.all():
+        largest = mass[~present].max() / mass.sum()
+        found = "none with positive weight of"
+        if largest > 0.0:
+            found = f"at most {largest:.1g} of the weight in each of"
         warn(
-            f"{caller} expected rows of every class. Got none with positive weight of "
+            f"{caller} expected rows of every class. Got {found} "
             f"{_join(classes[~present])}, which will have probability 0; pool "
             f"neighbouring classes or drop these from categories if that is not meant.",
             EmptyClassWarning,
         )
+    return present
 
 
 def _join(values: NDArray[Any]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from statlearn.utils._deprecation import warn_of_rename
 from statlearn.utils._optional import require
 from statlearn.utils._tables import number, probability, text_table
 
@@ -36,8 +37,8 @@ class WaldTable:
         Two-sided, from the normal distribution.
     interval : ndarray of shape (n_params, 2)
         Ends of the confidence intervals.
-    level : float
-        Coverage of the intervals.
+    coverage : float
+        Coverage of the intervals; in version 0.1 the attribute `level`.
 
     Examples
     --------
@@ -55,10 +56,16 @@ class WaldTable:
     statistic: Array
     pvalue: Array
     interval: Array
-    level: float
+    coverage: float
+
+    @property
+    def level(self) -> float:
+        """Coverage of the intervals, by the name of version 0.1."""
+        warn_of_rename("level", "coverage", "WaldTable")
+        return self.coverage
 
     def _ends(self) -> tuple[str, str]:
-        outside = 100.0 * (1.0 - self.level) / 2.0
+        outside = 100.0 * (1.0 - self.coverage) / 2.0
         return f"{outside:g} %", f"{100.0 - outside:g} %"
 
     def to_frame(self) -> Any:
@@ -111,7 +118,7 @@ class WaldTable:
 
 
 def wald_table(
-    names: NDArray[np.str_], estimate: Array, bse: Array, level: float
+    names: NDArray[np.str_], estimate: Array, bse: Array, coverage: float
 ) -> WaldTable:
     """Return the table of estimates (k,) with standard errors (k,)."""
     return WaldTable(
@@ -120,8 +127,8 @@ def wald_table(
         bse=bse,
         statistic=standardised(estimate, bse),
         pvalue=normal_pvalue(estimate, bse),
-        interval=normal_interval(estimate, bse, level),
-        level=level,
+        interval=normal_interval(estimate, bse, coverage),
+        coverage=coverage,
     )
 
 
@@ -140,7 +147,7 @@ def normal_pvalue(estimate: Array, error: Array) -> Array:
     return 2.0 * special.ndtr(-np.abs(standardised(estimate, error)))
 
 
-def normal_interval(estimate: Array, error: Array, level: float) -> Array:
+def normal_interval(estimate: Array, error: Array, coverage: float) -> Array:
     """Return the ends (k, 2) of normal confidence intervals."""
-    half = special.ndtri(0.5 + 0.5 * level) * error
+    half = special.ndtri(0.5 + 0.5 * coverage) * error
     return np.column_stack((estimate - half, estimate + half))

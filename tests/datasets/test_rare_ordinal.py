@@ -118,9 +118,9 @@ def test_a_generator_moves_on_from_call_to_call():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_samples": 0}, r"'n_samples'.*at least 1\. Got 0; pass"),
-        ({"n_features": -1}, r"'n_features'.*at least 1\. Got -1; pass"),
-        ({"design": "thin"}, r"'design'.*'sparse' or 'dense'\. Got 'thin'; pass"),
+        ({"n_samples": 0}, r"'n_samples'.*integer >= 1\. Got 0; pass"),
+        ({"n_features": -1}, r"'n_features'.*integer >= 1\. Got -1; pass"),
+        ({"design": "thin"}, r"'design'.*\['sparse', 'dense'\]\. Got 'thin'; pass"),
         ({"sparsity": 1.5}, r"'sparsity'.*\[0, 1\]\. Got 1\.5; pass"),
         ({"intercepts": (0.0, 3.0, 3.0)}, r"'intercepts'.*increasing.*Got \(0\.0"),
         ({"intercepts": ()}, r"'intercepts'.*increasing.*Got \(\); pass"),
@@ -129,6 +129,17 @@ def test_a_generator_moves_on_from_call_to_call():
 )
 def test_wrong_argument_says_what_came_and_what_to_do(arguments, message):
     with pytest.raises(ValueError, match=message):
+        make_rare_ordinal(**arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"n_samples": 1e3}, {"n_features": True}, {"sparsity": "all"}, {"design": None}],
+    ids=range(4),
+)
+def test_argument_of_another_kind_is_refused(arguments):
+    (name,) = arguments
+    with pytest.raises(TypeError, match=f"'{name}' of make_rare_ordinal must be"):
         make_rare_ordinal(**arguments)
 
 

@@ -74,3 +74,11 @@ def test_an_infinite_quantile_has_an_infinite_score():
     scores = crps_from_quantiles([0.5, 0.5], grid, LEVELS, average=False)
     assert_array_equal(np.isinf(scores), [True, False])
     assert crps_from_quantiles([0.5, 0.5], grid, LEVELS) == np.inf
+
+
+@pytest.mark.parametrize("size", [1e-170, 1e200, 1e300], ids=str)
+def test_unit_of_the_target_is_that_of_the_score(size):
+    grid = np.array([[-0.5, 0.2, 0.7, 1.1, 3.0]])
+    score = crps_from_quantiles([0.3], grid, LEVELS)
+    scaled = crps_from_quantiles([0.3 * size], grid * size, LEVELS)
+    assert_allclose(scaled / size, score, rtol=1e-12)

@@ -215,8 +215,9 @@ def test_unknown_options_are_refused():
     with pytest.raises(ValueError, match="'scale' of weighted_interval_score"):
         weighted_interval_score(Y, GRID, LEVELS, scale="paper")
     for metric in (pinball_loss, level_calibration_error):
-        with pytest.raises(ValueError, match=f"'multioutput' of {metric.__name__}"):
-            metric(Y, GRID, LEVELS, multioutput=[0.2] * 5)
+        for value, error in (("median", ValueError), ([0.2] * 5, TypeError)):
+            with pytest.raises(error, match=f"'multioutput' of {metric.__name__}"):
+                metric(Y, GRID, LEVELS, multioutput=value)
 
 
 @pytest.mark.parametrize("fill", [0.0, INF], ids=["perfect", "infinite"])

@@ -134,17 +134,28 @@ def test_wrong_alphas_are_refused(search, alphas):
 
 @pytest.mark.parametrize("n_alphas", [0, -1, 2.5, "many", None])
 def test_wrong_number_of_alphas_is_refused(n_alphas):
-    pattern = r"'n_alphas' parameter of presto_path .* integer >= 1. Got .*; 20 is"
-    with pytest.raises(ValueError, match=pattern):
+    error = ValueError if isinstance(n_alphas, int) else TypeError
+    pattern = r"'n_alphas' of presto_path .* integer >= 1. Got .*; 20 is"
+    with pytest.raises(error, match=pattern):
         presto_path(X, Y, n_alphas=n_alphas)
     with pytest.raises(ValueError, match=r"'n_alphas' .* an int in .* Got .* instead"):
         PrestoClassifierCV(n_alphas=n_alphas).fit(X, Y)
 
 
+def test_true_is_no_number_of_a_grid():
+    for name in ("n_alphas", "eps"):
+        with pytest.raises(TypeError, match=f"'{name}' of presto_path must be"):
+            presto_path(X, Y, **{name: True})
+
+
 @pytest.mark.parametrize("eps", [0, 1, -0.1, 2.0, np.nan, "small"])
 def test_wrong_ratio_of_the_grid_is_refused(eps):
-    pattern = r"'eps' parameter of presto_path .* in \(0, 1\). Got .*; 0.01 is"
-    with pytest.raises(ValueError, match=pattern):
+    error, what = ValueError, r"lie in \(0, 1\)"
+    if isinstance(eps, str):
+        error, what = TypeError, "be a real number"
+    with pytest.raises(
+        error, match=f"'eps' of presto_path must {what}. Got .*; 0.01 is"
+    ):
         presto_path(X, Y, eps=eps)
     with pytest.raises(ValueError, match=r"'eps' .* range \(0.0, 1.0\). Got"):
         PrestoClassifierCV(eps=eps).fit(X, Y)

@@ -112,3 +112,10 @@ def test_constant_column_is_found_at_every_number_of_rows(form, value):
         X[:, 2] = value
         design = build_design(form(X), codes, weight, 4, scale=True)
         assert_array_equal(design.constant, [False, False, True, False, False])
+
+
+def test_weighted_gram_of_missing_weights_is_missing():
+    X, weight = np.ones((5, 2)), np.ones(5)
+    weight[2] = np.nan
+    assert np.isnan(weighted_gram(X, weight)).all()
+    assert np.isnan(weighted_gram(X, -weight)).all()

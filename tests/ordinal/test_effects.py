@@ -268,8 +268,10 @@ def test_unknown_discrete_column_is_refused(discrete):
 def test_unknown_place_is_refused():
     X, y = data()
     model = OrdinalRegression().fit(X, y)
-    with pytest.raises(ValueError, match=r"'at'.*'overall' or 'mean'.*Got 'median'"):
+    with pytest.raises(ValueError, match=r"'at'.*'overall', 'mean'.*Got 'median'"):
         model.marginal_effects(at="median")
+    with pytest.raises(TypeError, match=r"'at'.*Got array.*'overall' is the default"):
+        model.marginal_effects(at=X[0])
 
 
 # --------------------------------------------------------------------------- reports

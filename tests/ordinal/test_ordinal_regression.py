@@ -379,16 +379,63 @@ def test_stored_model_keeps_inference_and_drops_the_rows():
 
 
 # --------------------------------------------------------------------------- reports
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_errors_have_the_unit_of_their_columns_however_large(unit):
+    X, y = data()
+    plain = OrdinalRegression().fit(X, y).bse_
+    scaled = OrdinalRegression().fit(X * np.r_[unit, np.ones(X.shape[1] - 1)], y)
+    factor = np.ones(len(plain))
+    factor[list(scaled.param_names_).index("x0")] = unit
+    assert_allclose(scaled.bse_ * factor, plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("container", [np.array, np.asfortranarray, sparse.csc_array])
+def test_columns_changed_in_place_after_the_fit_are_noticed(container):
+    X, y = data()
+    weight = np.ones(len(y))
+    X = container(X)
+    model = OrdinalRegression().fit(X, y, weight)
+    before = model.nominal_test()
+    assert_array_equal(model.nominal_test().statistic, before.statistic)
+    X *= 10.0
+    for question in (model.nominal_test, model.marginal_effects):
+        with pytest.raises(ValueError, match=r"Got other numbers.*; pass X, y and"):
+            question()
+    X /= 10.0
+    assert_allclose(
+        model.nominal_test(X, y, sample_weight=weight).statistic, before.statistic
+    )
+
+
+def test_weights_changed_in_place_after_the_fit_are_noticed():
+    X, y = data()
+    weight = np.ones(len(y))
+    model = OrdinalRegression().fit(X, y, weight)
+    weight[0] = 2.0
+    with pytest.raises(ValueError, match=r"Got other numbers.*; pass X, y and"):
+        model.nominal_test()
+
+
+def test_columns_that_were_copied_may_change_afterwards():
+    X, y = data()
+    weight = np.ones(len(y))
+    single = X.astype(np.float32)
+    model = OrdinalRegression().fit(single, y, weight)
+    before = model.nominal_test().statistic
+    single *= 10.0
+    assert_array_equal(model.nominal_test().statistic, before)
+
+
 def test_wald_table_follows_the_normal_law():
     X, y = data()
     model = OrdinalRegression().fit(X, y)
-    wald = model.wald_table(level=0.9)
+    wald = model.wald_table(coverage=0.9)
     z = model.params_ / model.bse_
     assert_allclose(wald.statistic, z)
     assert_allclose(wald.pvalue, 2 * stats.norm.sf(np.abs(z)))
     half = stats.norm.ppf(0.95) * model.bse_
     assert_allclose(wald.interval[:, 1] - wald.interval[:, 0], 2 * half)
-    assert_allclose(model.conf_int(level=0.9), wald.interval)
+    assert_allclose(model.conf_int(coverage=0.9), wald.interval)
     shown = wald.to_frame()
     assert shown.index.tolist() == model.param_names_.tolist()
     assert list(shown)[-2:] == ["5 %", "95 %"]
@@ -411,13 +458,44 @@ def test_summary_names_every_parameter_and_criterion():
     )
 
 
-@pytest.mark.parametrize("level", [0, 1, 1.5, "0.95", None])
-def test_level_outside_the_unit_interval_is_refused(level):
-    X, y = data()
-    model = OrdinalRegression().fit(X, y)
-    for method in (model.conf_int, model.wald_table):
-        with pytest.raises(ValueError, match=r"'level'.*between 0 and 1.*Got"):
-            method(level)
+def test_summary_has_the_coverage_that_was_asked_for():
+    model = OrdinalRegression().fit(*data())
+    assert " 97.5 %" in model.summary()
+    text = model.summary(coverage=0.9)
+    assert " 97.5 %" not in text
+    assert text.endswith(model.wald_table(0.9).summary())
+
+
+def test_coverage_goes_by_its_old_name_with_a_warning():
+    model = OrdinalRegression().fit(*data())
+    with pytest.warns(
+        FutureWarning, match=r"conf_int .* Got level=0.9; write coverage"
+    ):
+        assert_array_equal(model.conf_int(level=0.9), model.conf_int(0.9))
+    with pytest.warns(FutureWarning, match=r"wald_table .* Got level=0.9; write"):
+        table = model.wald_table(level=0.9)
+    assert table.coverage == 0.9
+    with pytest.warns(FutureWarning, match="WaldTable expected 'coverage'"):
+        assert table.level == 0.9
+
+
+@pytest.mark.parametrize(
+    ("coverage", "error"),
+    [
+        (0, ValueError),
+        (1, ValueError),
+        (1.5, ValueError),
+        (np.nan, ValueError),
+        ("0.95", TypeError),
+        (None, TypeError),
+        (True, TypeError),
+    ],
+)
+def test_coverage_outside_the_unit_interval_is_refused(coverage, error):
+    model = OrdinalRegression().fit(*data())
+    for method in (model.conf_int, model.wald_table, model.summary):
+        with pytest.raises(error, match=r"'coverage' of OrdinalRegression must .* Got"):
+            method(coverage)
 
 
 @pytest.mark.parametrize(

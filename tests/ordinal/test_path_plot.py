@@ -253,11 +253,22 @@ def test_unknown_feature_lists_the_known_ones():
         path_display(feature_names=NAMES).plot(features=["height"])
     with pytest.raises(ValueError, match=r"5 features.*Got 5; the features are"):
         path_display().plot(features=[5])
+    with pytest.raises(ValueError, match=r"5 features.*Got True; the features are"):
+        path_display().plot(features=[True])
 
 
-@pytest.mark.parametrize("boundary", [3, -4, "last", 1.0])
-def test_boundary_that_does_not_exist_is_refused(boundary):
-    with pytest.raises(ValueError, match=r"from 0 to 2.*Got .*; pass None"):
+@pytest.mark.parametrize(
+    ("boundary", "error"),
+    [
+        (3, ValueError),
+        (-4, ValueError),
+        ("last", TypeError),
+        (1.0, TypeError),
+        (True, TypeError),
+    ],
+)
+def test_boundary_that_does_not_exist_is_refused(boundary, error):
+    with pytest.raises(error, match=r"from -3 to 2. Got .*; .* None draws all"):
         path_display().plot(boundary=boundary)
 
 

@@ -102,6 +102,28 @@ def test_class_weight_zero_takes_the_class_out():
     assert_allclose(found[:, [0, 1, 3]], rest.predict_proba(X), atol=1e-8)
 
 
+@pytest.mark.parametrize("family", ["cumulative", "sratio", "cratio", "acat"])
+@pytest.mark.parametrize("rare", [0, 1, 3])
+def test_class_whose_share_is_rounding_counts_as_empty(family, rare):
+    weight = np.where(rare == Y, 1e-20, 1.0)
+    match = rf"at most [0-9.e-]+ of the weight in each of \[{rare}\]"
+    with pytest.warns(EmptyClassWarning, match=match):
+        model = presto(family=family).fit(X, Y, weight)
+    with pytest.warns(EmptyClassWarning, match="Got none with positive weight"):
+        empty = presto(family=family).fit(X, Y, np.where(rare == Y, 0.0, 1.0))
+    assert_allclose(model.coef_, empty.coef_, rtol=1e-12)
+    assert (model.predict_proba(X)[:, rare] == 0.0).all()
+
+
+@pytest.mark.parametrize("family", ["sratio", "cratio", "acat"])
+@pytest.mark.parametrize("rare", [0, 1, 2, 3])
+def test_class_of_a_tiny_share_keeps_its_share(family, rare):
+    weight = np.where(rare == Y, 1e-11, 1.0)
+    model = presto(100.0, family=family).fit(X, Y, weight)
+    share = np.bincount(Y, weight) / weight.sum()
+    assert_allclose(model.predict_proba(X[:1])[0], share, rtol=1e-4)
+
+
 # -------------------------------------------------------------------------- warm starts
 def test_warm_start_at_the_solution_takes_no_more_steps():
     model = presto(warm_start=True).fit(X, Y)

@@ -234,5 +234,7 @@ def test_predictions_that_are_no_distribution_are_refused():
 
 
 def test_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match=r"'area' or 'line'\. Got 'bar'; pass one"):
+    with pytest.raises(ValueError, match=r"\['area', 'line'\]\. Got 'bar'; did you"):
         along(0).plot(kind="bar")
+    with pytest.raises(TypeError, match=r"\['area', 'line'\]\. Got None; pass one"):
+        along(0).plot(kind=None)

@@ -42,13 +42,14 @@ def tilted(step, factor):
         (np.float32(0.5), "0.5"),
         (["a", (1, 2)], "('a', (1, 2))"),
         ({"a": 1}, "('a': 1)"),
+        ({"b", "a", "c"}, "set('a', 'b', 'c')"),
         (tilted, f"{__name__}.tilted"),
         (Plain, f"{__name__}.Plain"),
         (Plain(), f"<{__name__}.Plain object>"),
         (partial(tilted, 2, factor=3.0), f"partial({__name__}.tilted, 2, factor=3.0)"),
         (Cooling(None), f"{__name__}.Cooling(law=None, n_steps=10)"),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_settings_are_known_by_names_and_numbers(value, text):
     assert describe(value) == text

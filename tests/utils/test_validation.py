@@ -228,6 +228,15 @@ def test_class_without_weight_is_named(codes, weight, named):
         require_two_classes(CLASSES, np.array(codes), np.array(weight), "M")
 
 
+def test_class_below_the_least_share_is_named_with_its_share():
+    codes, weight = np.array([0, 1, 2]), np.array([1.0, 1e-20, 1.0])
+    assert require_two_classes(CLASSES, codes, weight, "M").all()
+    pattern = r"Got at most 5e-21 of the weight in each of \['mid'\], which"
+    with pytest.warns(EmptyClassWarning, match=pattern):
+        present = require_two_classes(CLASSES, codes, weight, "M", 1e-16)
+    assert present.tolist() == [True, False, True]
+
+
 @pytest.mark.parametrize(
     ("codes", "weight", "found"),
     [
