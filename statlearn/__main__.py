@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -23,6 +26,14 @@ _METHODS = """\
 List the methods with their classes, paper and status. Nothing is fitted.
 """
 _INTERRUPTED = 130
+
+
+class _PrintError(Exception):
+    """The system takes no output, for a reason of its own."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class _Version(argparse.Action):
@@ -52,9 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 on success, 1 when a section of the tour failed, 2 for wrong arguments,
-        130 when interrupted.
+        0 on success, 1 when a section of the tour failed or nothing can be printed,
+        2 for wrong arguments, 130 when interrupted.
     """
+    try:
+        return _run(arguments)
+    except _PrintError as error:
+        return _give_up(error.reason)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run a command and return the exit status."""
     parser = _make_parser()
     options = parser.parse_args(arguments)
     if options.command is None:
@@ -168,9 +187,29 @@ def _width() -> int:
 def _say(text: str, stream: TextIO | None = None) -> None:
     """Write a line; characters that the stream cannot show are replaced."""
     stream = sys.stdout if stream is None else stream
+    if stream is None:  # what Python makes of a stream that was closed before
+        raise _PrintError(OSError(errno.EBADF, os.strerror(errno.EBADF)))
     encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
-    stream.flush()
+    try:
+        stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        stream.flush()
+    except OSError as error:
+        raise _PrintError(error) from error
+
+
+def _give_up(reason: OSError) -> int:
+    """Say why nothing can be printed, unless the reader just went away."""
+    with suppress(AttributeError, OSError):
+        # What is left in the buffer would fail again at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stderr is not None and not isinstance(reason, BrokenPipeError):
+        with suppress(_PrintError):
+            _say(
+                f"The output must go to a stream that takes it. The system answered "
+                f"{reason.strerror!r}; choose another place for it.",
+                sys.stderr,
+            )
+    return 1
 
 
 if __name__ == "__main__":

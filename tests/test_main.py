@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import os
+import subprocess
 import sys
 
 import pytest
@@ -162,3 +163,26 @@ def test_characters_beyond_the_encoding_are_replaced():
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     command._say("λ = 1", stream)
     assert stream.buffer.getvalue() == b"? = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [(">&-", "Bad file descriptor"), ("> /dev/full", "No space left on device")],
+    ids=["closed", "full"],
+)
+@pytest.mark.parametrize("words", ["methods", "methods --json", "--version"])
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="not in this system")
+def test_a_place_that_takes_no_output_is_told_of(words, target, answer):
+    line = f'"{sys.executable}" -m statlearn {words} {target}'
+    run = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.splitlines() == [
+        f"The output must go to a stream that takes it. The system answered "
+        f"{answer!r}; choose another place for it."
+    ]
+
+
+def test_a_reader_that_went_away_ends_it_silently():
+    line = f'{{ "{sys.executable}" -m statlearn methods; echo $? >&2; }} | true'
+    run = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
+    assert run.stderr.splitlines() == ["1"]

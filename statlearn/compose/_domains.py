@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Domains:
+class WeightedDomains:
     """Domains of the rows that have weight.
 
     Attributes
@@ -56,7 +56,7 @@ class Domains:
 
 def read_domains(
     domains: Any, base: Array, caller: str
-) -> tuple[NDArray[np.intp] | None, Domains]:
+) -> tuple[NDArray[np.intp] | None, WeightedDomains]:
     """Return the domain of each row (n,), None if there are none, and what they are.
 
     Parameters
@@ -88,7 +88,9 @@ def read_domains(
             f"routing after set_fit_request(domains=True).",
             StatlearnWarning,
         )
-        return None, Domains([0], counted, np.array([len(counted)]), np.array([total]))
+        return None, WeightedDomains(
+            [0], counted, np.array([len(counted)]), np.array([total])
+        )
     rows = label_rows(domains, caller, "domains")
     if len(rows) != len(base):
         raise ValueError(
@@ -100,4 +102,6 @@ def read_domains(
     sizes = np.bincount(codes[counted], minlength=len(names))
     totals = np.bincount(codes, base, len(names)).astype(np.float64)
     kept = np.flatnonzero(sizes)
-    return codes, Domains([names[k] for k in kept], order, sizes[kept], totals[kept])
+    return codes, WeightedDomains(
+        [names[k] for k in kept], order, sizes[kept], totals[kept]
+    )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import get_config
-from sklearn.base import MetaEstimatorMixin, clone
-from sklearn.utils import column_or_1d
+from sklearn.base import MetaEstimatorMixin, clone, is_classifier
+from sklearn.utils import assert_all_finite, column_or_1d, indexable
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
     process_routing,
 )
+from sklearn.utils.multiclass import check_classification_targets
 
+from statlearn.compose._rounds import GroupedRows
 from statlearn.utils._delegate import Delegating, weight_keyword
 from statlearn.utils._sklearn import CallbackSupportMixin
 from statlearn.utils._validation import read_sample_weight, require_target
@@ -95,13 +99,48 @@ class RowWeighter(CallbackSupportMixin, MetaEstimatorMixin, Delegating):
         """Return a fitted clone of the estimator."""
         estimator = clone(self.estimator)
         extra = params if weight is None else {**params, keyword: weight}
-        task.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        self._begin_task(task, X, y)
         if hasattr(estimator, "set_callbacks"):
             with task.propagate_callback_context(estimator):
                 estimator.fit(X, y, **extra)
         else:
             estimator.fit(X, y, **extra)
         return estimator
+
+    def _for_batches(self, rows: GroupedRows) -> tuple[GroupedRows, dict[str, Any]]:
+        """Return rows that can be cut, and what the first ``partial_fit`` is told."""
+        X = rows.X if hasattr(rows.X, "shape") else np.asarray(rows.X)
+        rows = replace(rows, X=indexable(X, rows.labels)[0])
+        if not is_classifier(self.estimator):
+            return rows, {}
+        assert_all_finite(rows.labels, input_name="y")
+        check_classification_targets(rows.labels)
+        return rows, {"classes": np.unique(rows.labels)}
+
+    def _refuse_metadata(
+        self, fit_params: dict[str, Any], only: str, remedy: str
+    ) -> None:
+        """Raise for metadata of the ``fit`` of an estimator that is not fitted so."""
+        if fit_params:
+            raise TypeError(
+                f"{type(self).__name__} expected no metadata but sample_weight and "
+                f"{only}. Got {sorted(fit_params)}; drop them, or use {remedy}."
+            )
+
+    def _begin_task(self, task: Any, X: Any, y: Any) -> None:
+        """Tell callbacks that a task begins."""
+        task.call_on_fit_task_begin(estimator=self, X=X, y=y)
+
+    def _end_task(
+        self, task: Any, X: Any, y: Any, state: Callable[[], dict[str, Any]]
+    ) -> bool:
+        """Tell callbacks that a task ends; return whether they ask to stop.
+
+        `state` gives what this estimator would know if it stopped here.
+        """
+        return task.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes=state
+        )
 
     def _adopt(self, estimator: Any) -> None:
         """Store a fitted estimator and what it has learnt about the data."""

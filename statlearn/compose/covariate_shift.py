@@ -13,6 +13,7 @@ from statlearn.compose._density_ratio import LogisticRatio, kliep, logistic, uls
 from statlearn.compose._kernels import KernelRatio, sample_rows
 from statlearn.compose._meta import RowWeighter
 from statlearn.exceptions import DegenerateWeightsWarning, StatlearnWarning
+from statlearn.utils._fitted import feature_names
 from statlearn.utils._rng import as_generator
 from statlearn.utils._rules import is_thin
 from statlearn.utils._sklearn import HasMethods, Interval, StrOptions, fit_context
@@ -20,6 +21,9 @@ from statlearn.utils._warn import warn
 from statlearn.weights import effective_sample_size
 
 Array = NDArray[np.float64]
+
+# Means that differ by more than this many sums of both standard deviations.
+_APART = 6.0
 
 
 class CovariateShift(RowWeighter):
@@ -211,6 +215,12 @@ class CovariateShift(RowWeighter):
         ValueError
             If `X_target` is empty or has other columns than X, weights are bad, or no
             training row lies near target rows.
+
+        Warns
+        -----
+        DegenerateWeightsWarning
+            If few training rows have most of the weight, or the samples lie apart in a
+            column.
         """
         keyword, params = self._weight_keyword(), self._inner_params(fit_params)
         _, y = self._read_target(y)
@@ -218,7 +228,7 @@ class CovariateShift(RowWeighter):
         given = self._read_base(sample_weight, table)
         base = np.ones(len(table)) if given is None else given
         ctx = self._init_callback_context(max_subtasks=1)
-        ctx.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        self._begin_task(ctx, X, y)
         self._estimate(table, base, X_target)
         self.weights_ = base * self._scaled_ratio(table)
         self.ess_ = effective_sample_size(self.weights_)
@@ -228,12 +238,7 @@ class CovariateShift(RowWeighter):
         task = ctx.subcontext(task_name="weighted-fit")
         self._adopt(self._fit_inner(X, y, given, keyword, params, task))
         for each in (task, ctx):
-            each.call_on_fit_task_end(
-                estimator=self,
-                X=X,
-                y=y,
-                reconstruction_attributes=lambda: self._state_of(self.estimator_),
-            )
+            self._end_task(each, X, y, lambda: self._state_of(self.estimator_))
         return self
 
     def _estimate(self, X: Array, base: Array, X_target: Any) -> None:
@@ -255,7 +260,8 @@ class CovariateShift(RowWeighter):
                 f"CovariateShift expected at least 2 training rows of positive weight. "
                 f"Got {len(X)}; a ratio of densities needs more of them."
             )
-        self._origin, self._unit = _location_and_scale(X, target, share)
+        self._origin, self._unit, apart = _location_and_scale(X, target, share)
+        self._warn_of_gap(apart)
         X, target = self._standardized(X), self._standardized(target)
         generator = as_generator(self.random_state)
         if self.method == "logistic":
@@ -329,6 +335,18 @@ class CovariateShift(RowWeighter):
             return np.ones(len(X))
         return self._clipped(self._standardized(X)) / self._mean
 
+    def _warn_of_gap(self, apart: NDArray[np.bool_]) -> None:
+        """Say which column tells the samples apart, so that no weights can help."""
+        if apart.any():
+            name = feature_names(self)[int(apart.argmax())]
+            warn(
+                f"CovariateShift expected training rows that cover the target rows. "
+                f"Got samples without overlap in column {name!r}, whose means differ "
+                f"by more than {_APART:g} times the sum of both standard deviations; "
+                f"check that column of X_target, or do not rely on this fit.",
+                DegenerateWeightsWarning,
+            )
+
     def _check_size(self, n: int) -> None:
         if is_thin(self.ess_, n):
             warn(
@@ -356,12 +374,27 @@ class CovariateShift(RowWeighter):
         return self._scaled_ratio(validate_data(self, X, reset=False, dtype=np.float64))
 
 
-def _location_and_scale(X: Array, target: Array, share: Array) -> tuple[Array, Array]:
-    """Return where columns lie and how wide they are, both samples counting half."""
+def _location_and_scale(
+    X: Array, target: Array, share: Array
+) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Return where columns lie and how wide they are, both samples counting half.
+
+    Returns
+    -------
+    origin, unit : ndarray of shape (p,)
+    apart : ndarray of shape (p,)
+        Whether the samples lie so far apart in a column that no row of one is among
+        those of the other.
+    """
+    top = np.maximum(np.abs(X).max(axis=0), np.abs(target).max(axis=0))
+    top[top == 0.0] = 1.0
+    X, target = X / top, target / top  # squares of raw numbers may overflow
     means = np.stack((share @ X, target.mean(axis=0)))
     origin = means.mean(axis=0)
     spread = 0.5 * (share @ (X - origin) ** 2 + ((target - origin) ** 2).mean(axis=0))
     unit = np.sqrt(spread)
     # A constant column has the spread of its rounding errors.
-    flat = unit <= 1e-12 * np.abs(origin)
-    return origin, np.where(flat, 1.0, unit)
+    flat = (unit <= 1e-12 * np.abs(origin)) | (unit * top == 0.0)
+    within = np.sqrt(share @ (X - means[0]) ** 2) + target.std(axis=0)
+    apart = (np.abs(means[1] - means[0]) > _APART * within) & ~flat
+    return origin * top, np.where(flat, 1.0, unit) * top, apart

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from numbers import Integral, Real
@@ -11,17 +9,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone, is_classifier
-from sklearn.utils import assert_all_finite, indexable
+from sklearn.base import clone
 from sklearn.utils.metadata_routing import MetadataRouter
-from sklearn.utils.multiclass import check_classification_targets
 
-from statlearn.compose._domains import Domains, read_domains
+from statlearn.compose._domains import WeightedDomains, read_domains
 from statlearn.compose._meta import RowWeighter
-from statlearn.compose._rounds import Rows
+from statlearn.compose._rounds import GroupedRows
 from statlearn.exceptions import StatlearnWarning
 from statlearn.sampling import DomainBatchSampler
 from statlearn.schedules import StepCooldown
+from statlearn.utils._delegate import takes_weight
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (
     HasMethods,
@@ -242,7 +239,7 @@ class DomainBalanced(RowWeighter):
             keyword, params = self._weight_keyword(), self._inner_params(fit_params)
         labels, y = self._read_target(y)
         base = self._read_base(sample_weight, labels)
-        rows = Rows(X, y, labels, base, None)
+        rows = GroupedRows(X, y, labels, base, None)
         codes, found = read_domains(domains, rows.weight(), type(self).__name__)
         for name in ("weights_", "counts_", "n_steps_"):
             self.__dict__.pop(name, None)
@@ -260,9 +257,9 @@ class DomainBalanced(RowWeighter):
 
     def _weigh(
         self,
-        rows: Rows,
+        rows: GroupedRows,
         codes: NDArray[np.intp] | None,
-        found: Domains,
+        found: WeightedDomains,
         keyword: str,
         params: dict[str, Any],
     ) -> None:
@@ -275,14 +272,14 @@ class DomainBalanced(RowWeighter):
         if codes is not None:
             given = temperature_weights(codes, tau, base_weight=rows.base)
         ctx = self._init_callback_context(max_subtasks=1)
-        ctx.call_on_fit_task_begin(estimator=self, X=rows.X, y=rows.y)
+        self._begin_task(ctx, rows.X, rows.y)
         task = ctx.subcontext(task_name="weighted-fit")
         self._adopt(self._fit_inner(rows.X, rows.y, given, keyword, params, task))
         self.weights_ = rows.weight().copy() if given is None else given
         learnt = {"weights_": self.weights_, "domains_": found.names}
         state = self._state_of(self.estimator_) | learnt
         for each in (task, ctx):
-            self._end(each, rows, lambda: state)
+            self._end_task(each, rows.X, rows.y, lambda: state)
 
     def _warn_of_no_effect(self, n_domains: int) -> None:
         if self.tau_end == 1.0 and n_domains > 1:
@@ -299,21 +296,18 @@ class DomainBalanced(RowWeighter):
 
     def _check_batches(self, sample_weight: Any, fit_params: dict[str, Any]) -> None:
         caller, name = type(self).__name__, type(self.estimator).__name__
-        accepted = inspect.signature(self.estimator.partial_fit).parameters
-        if sample_weight is not None and "sample_weight" not in accepted:
+        weighted = takes_weight(self.estimator, "partial_fit")
+        if sample_weight is not None and not weighted:
             raise TypeError(
                 f"The 'sample_weight' of {caller} must be None for an estimator whose "
                 f"partial_fit takes none. Got weights for {name}; drop them, choose "
                 f"another estimator, or strategy='scalarization'."
             )
-        if fit_params:
-            raise TypeError(
-                f"{caller} expected no metadata but sample_weight and domains where it "
-                f"draws batches. Got {sorted(fit_params)}; drop them, or use "
-                f"strategy='scalarization'."
-            )
+        self._refuse_metadata(
+            fit_params, "domains where it draws batches", "strategy='scalarization'"
+        )
 
-    def _sampler(self, found: Domains) -> DomainBatchSampler:
+    def _sampler(self, found: WeightedDomains) -> DomainBatchSampler:
         n_rows = len(found.order)
         if not n_rows:
             raise ValueError(
@@ -333,20 +327,14 @@ class DomainBalanced(RowWeighter):
             seed=int(as_generator(self.random_state).integers(2**63)),
         )
 
-    def _train(self, rows: Rows, found: Domains) -> None:
+    def _train(self, rows: GroupedRows, found: WeightedDomains) -> None:
         """Take a step on each batch, and store the trained clone."""
-        X = rows.X if hasattr(rows.X, "shape") else np.asarray(rows.X)
         base = None if rows.base is None else found.even(rows.base)
-        rows = replace(rows, X=indexable(X, rows.labels)[0], base=base)
-        known: dict[str, Any] = {}
-        if is_classifier(self.estimator):
-            assert_all_finite(rows.labels, input_name="y")
-            check_classification_targets(rows.labels)
-            known = {"classes": np.unique(rows.labels)}
+        rows, known = self._for_batches(replace(rows, base=base))
         sampler, names = self._sampler(found), found.names
         n_steps, steps_of_pass = len(sampler), -(-len(found.order) // self.batch_size)
         ctx = self._init_callback_context(max_subtasks=-(-n_steps // steps_of_pass))
-        ctx.call_on_fit_task_begin(estimator=self, X=rows.X, y=rows.y)
+        self._begin_task(ctx, rows.X, rows.y)
         estimator, batches = clone(self.estimator), iter(sampler)
 
         def state() -> dict[str, Any]:
@@ -356,20 +344,14 @@ class DomainBalanced(RowWeighter):
 
         for start in range(0, n_steps, steps_of_pass):
             task = ctx.subcontext(task_name="pass")
-            task.call_on_fit_task_begin(estimator=self, X=rows.X, y=rows.y)
+            self._begin_task(task, rows.X, rows.y)
             for _ in range(min(steps_of_pass, n_steps - start)):
                 batch = rows.take(found.order[next(batches)])
                 weight = {} if base is None else {"sample_weight": batch.base}
                 estimator.partial_fit(batch.X, batch.labels, **weight, **known)
                 known = {}
-            if self._end(task, rows, state):
+            if self._end_task(task, rows.X, rows.y, state):
                 break
         self._adopt(estimator)
         self.counts_, self.n_steps_ = sampler.counts_, sampler.step_
-        self._end(ctx, rows, state)
-
-    def _end(self, task: Any, rows: Rows, state: Callable[[], dict[str, Any]]) -> bool:
-        """End a task of the callbacks; return whether they ask to stop."""
-        return task.call_on_fit_task_end(
-            estimator=self, X=rows.X, y=rows.y, reconstruction_attributes=state
-        )
+        self._end_task(ctx, rows.X, rows.y, state)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier
-from sklearn.utils import assert_all_finite, check_consistent_length, indexable
+from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 
 from statlearn.compose._meta import RowWeighter
-from statlearn.compose._rounds import Rows, Weigher, mean_loss, unchanged
-from statlearn.utils._delegate import estimator_has
+from statlearn.compose._rounds import (
+    GroupedRows,
+    Weigher,
+    group_labels,
+    mean_loss,
+    unchanged,
+)
+from statlearn.utils._delegate import estimator_has, takes_weight
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (
     HasMethods,
@@ -85,7 +88,7 @@ class LossReweighted(RowWeighter):
         Rounds, or epochs; calls of ``partial_fit``.
     converged_ : bool
         Whether weights stopped changing: no weight moved by more than 1e-8 of the
-        largest. Always False with minibatches.
+        largest, and the rule waits for no later step. Always False with minibatches.
     loss_path_ : ndarray of shape (n_iter_,)
         Mean loss of the training rows after each round, under the base weights; with
         minibatches, of each batch before its step.
@@ -231,19 +234,14 @@ class LossReweighted(RowWeighter):
         else:
             keyword, params = self._weight_keyword(), self._inner_params(fit_params)
         rows = self._read(X, y, sample_weight, groups)
-        weigher.check(rows.groups)
+        weigher.check(rows)
         ctx = self._init_callback_context(max_subtasks=self.max_iter)
-        ctx.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        self._begin_task(ctx, X, y)
         if self.mode == "minibatch":
             self._train(rows, weigher, ctx)
         else:
             self._refit(rows, weigher, keyword, params, ctx)
-        ctx.call_on_fit_task_end(
-            estimator=self,
-            X=X,
-            y=y,
-            reconstruction_attributes=lambda: self._state_of(self.estimator_),
-        )
+        self._end_task(ctx, X, y, lambda: self._state_of(self.estimator_))
         return self
 
     @available_if(_in_minibatches)
@@ -282,7 +280,7 @@ class LossReweighted(RowWeighter):
         weigher = self._weigher()
         self._check_minibatch({})
         rows = self._read(X, y, sample_weight, groups)
-        weigher.check(rows.groups)
+        weigher.check(rows)
         known = {} if classes is None else {"classes": classes}
         if not hasattr(self, "estimator_"):
             estimator, weight, self._updates = clone(self.estimator), rows.weight(), 0
@@ -308,28 +306,28 @@ class LossReweighted(RowWeighter):
             type(self).__name__,
         )
 
-    def _read(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Rows:
+    def _read(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> GroupedRows:
         labels, y = self._read_target(y)
         base = self._read_base(sample_weight, labels)
         if groups is not None:
             check_consistent_length(labels, groups)
-            groups = np.asarray(groups)
-        return Rows(X, y, labels, base, groups)
+            groups = group_labels(groups, type(self).__name__)
+        return GroupedRows(X, y, labels, base, groups)
 
     # -- refits -----------------------------------------------------------------
 
     def _refit(
-        self, rows: Rows, weigher: Weigher, keyword: str, params: dict, ctx: Any
+        self, rows: GroupedRows, weigher: Weigher, keyword: str, params: dict, ctx: Any
     ) -> None:
         """Run the rounds and store the last."""
         weight, given, moved = rows.weight(), rows.base, True
-        first, stop, converged, path = max(self.warmup_iter, 1), False, False, []
+        first = max(self.warmup_iter, 1)
+        last, stop, converged, path = self.max_iter - first, False, False, []
         for number in range(1, self.max_iter + 1):
             if moved:  # else the fit would give the same model again
                 task = ctx.subcontext(task_name="round")
-                estimator = self._fit_inner(
-                    rows.X, rows.y, given, keyword, params, task
-                )
+                fitted_to = rows.X, rows.y, given
+                estimator = self._fit_inner(*fitted_to, keyword, params, task)
                 seen = weigher.look(estimator, rows)
                 stop = self._end(task, rows, estimator)
             path.append(mean_loss(seen, rows.base))
@@ -339,52 +337,36 @@ class LossReweighted(RowWeighter):
                 if weigher.damped:
                     new = 0.5 * (weight + new)
                 moved = not unchanged(new, weight)
-                converged = not moved and step >= weigher.warmup
+                converged = not moved and weigher.settled(seen, rows, step, last)
             if stop or converged or number == self.max_iter:
                 break
             if moved:
                 weight = given = new
         self._adopt(estimator)
+        self._updates = 0  # batches that may follow begin anew
         self.weights_ = weight.copy()
         self.n_iter_, self.converged_ = number, converged
         self.loss_path_ = np.array(path)
 
-    def _end(self, task: Any, rows: Rows, estimator: Any) -> bool:
+    def _end(self, task: Any, rows: GroupedRows, estimator: Any) -> bool:
         """End a task of the callbacks; return whether they ask to stop."""
-        return task.call_on_fit_task_end(
-            estimator=self,
-            X=rows.X,
-            y=rows.y,
-            reconstruction_attributes=lambda: self._state_of(estimator),
-        )
+        return self._end_task(task, rows.X, rows.y, lambda: self._state_of(estimator))
 
     # -- minibatches ------------------------------------------------------------
 
     def _check_minibatch(self, fit_params: dict[str, Any]) -> None:
-        name = type(self.estimator).__name__
-        step = getattr(self.estimator, "partial_fit", None)
-        if step is None or "sample_weight" not in inspect.signature(step).parameters:
+        if not takes_weight(self.estimator, "partial_fit"):
             raise TypeError(
                 f"The 'estimator' of {type(self).__name__} must accept sample_weight "
-                f"in partial_fit for mode='minibatch'. Got {name}, which does not; "
-                f"choose an estimator that does, or mode='refit'."
+                f"in partial_fit for mode='minibatch'. Got "
+                f"{type(self.estimator).__name__}, which does not; choose an estimator "
+                f"that does, or mode='refit'."
             )
-        if fit_params:
-            raise TypeError(
-                f"{type(self).__name__} expected no metadata but sample_weight and "
-                f"groups in mode='minibatch'. Got {sorted(fit_params)}; drop them, or "
-                f"use mode='refit'."
-            )
+        self._refuse_metadata(fit_params, "groups in mode='minibatch'", "mode='refit'")
 
-    def _train(self, rows: Rows, weigher: Weigher, ctx: Any) -> None:
+    def _train(self, rows: GroupedRows, weigher: Weigher, ctx: Any) -> None:
         """Run the epochs and store the trained clone."""
-        X = rows.X if hasattr(rows.X, "shape") else np.asarray(rows.X)
-        rows = replace(rows, X=indexable(X, rows.labels)[0])
-        known: dict[str, Any] = {}
-        if weigher.classifier:
-            assert_all_finite(rows.labels, input_name="y")
-            check_classification_targets(rows.labels)
-            known = {"classes": np.unique(rows.labels)}
+        rows, known = self._for_batches(rows)
         weights = np.zeros(len(rows.labels))
         counted = np.flatnonzero(rows.weight())
         n_batches = max(1, -(-len(counted) // self.batch_size))
@@ -392,7 +374,7 @@ class LossReweighted(RowWeighter):
         estimator, path, updates, fresh = clone(self.estimator), [], 0, True
         for epoch in range(self.max_iter):
             task = ctx.subcontext(task_name="epoch")
-            task.call_on_fit_task_begin(estimator=self, X=rows.X, y=rows.y)
+            self._begin_task(task, rows.X, rows.y)
             total = mass = 0.0
             for which in np.array_split(generator.permutation(counted), n_batches):
                 batch = rows.take(which)

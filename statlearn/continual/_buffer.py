@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TaskRows:
     """Rows of one or more tasks.
 
     Attributes
@@ -35,31 +35,31 @@ class Rows:
         """Return the number of rows."""
         return len(self.y)
 
-    def take(self, which: Any) -> Rows:
+    def take(self, which: Any) -> TaskRows:
         """Return some of the rows."""
         weight = None if self.weight is None else self.weight[which]
-        return Rows(self.X[which], self.y[which], weight, self.task[which])
+        return TaskRows(self.X[which], self.y[which], weight, self.task[which])
 
 
-def alike(first: Rows, second: Rows) -> tuple[Rows, Rows]:
+def alike(first: TaskRows, second: TaskRows) -> tuple[TaskRows, TaskRows]:
     """Return both with weights, if one of them has weights."""
     if first.weight is None and second.weight is None:
         return first, second
     return _weighted(first), _weighted(second)
 
 
-def _weighted(rows: Rows) -> Rows:
+def _weighted(rows: TaskRows) -> TaskRows:
     if rows.weight is not None:
         return rows
     return replace(rows, weight=np.ones(len(rows)))
 
 
-def joined(first: Rows, second: Rows) -> Rows:
+def joined(first: TaskRows, second: TaskRows) -> TaskRows:
     """Return the rows of both, which are alike, one after the other."""
     weight = None
     if first.weight is not None and second.weight is not None:
         weight = np.concatenate([first.weight, second.weight])
-    return Rows(
+    return TaskRows(
         stacked(first.X, second.X),
         np.concatenate([first.y, second.y]),
         weight,
@@ -75,19 +75,21 @@ def stacked(first: Any, second: Any) -> Any:
 
 
 def reservoir(
-    kept: Rows,
-    new: Rows,
+    kept: TaskRows,
+    new: TaskRows,
     n_seen: int,
     size: int,
     generator: np.random.Generator,
-) -> Rows:
+) -> TaskRows:
     """Return a simple random sample of all rows so far (Vitter's Algorithm R).
 
     Parameters
     ----------
-    kept : Rows
+    kept : TaskRows
         Such a sample of the rows before, all of them if they were no more than `size`.
-    new : Rows
+        More of them are thinned out at random; of fewer, places stay empty until rows
+        come for them, so that new rows are kept as often as if none were.
+    new : TaskRows
     n_seen : int
         Number of rows before.
     size : int
@@ -96,8 +98,10 @@ def reservoir(
 
     Returns
     -------
-    kept : Rows
+    kept : TaskRows
     """
+    if len(kept) > size:
+        kept = kept.take(np.sort(generator.choice(len(kept), size, replace=False)))
     number = n_seen + np.arange(len(new))
     place = generator.integers(0, number + 1)
     place = np.where(number < size, number, place)
@@ -106,6 +110,7 @@ def reservoir(
     slots[: len(kept)] = np.arange(len(kept))
     # Of rows that enter at one place the last one stays, as NumPy promises.
     slots[place[entered]] = len(kept) + entered
+    slots = slots[slots >= 0]
     # Places of old rows mean nothing, so tasks can stay together.
     return joined(kept, new).take(np.sort(slots))
 

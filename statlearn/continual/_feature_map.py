@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
-from statlearn.continual._buffer import Rows
+from statlearn.continual._buffer import TaskRows
 
 # Squared length of random features. It says how much a weight can do, and so how much
 # a penalty of given strength holds back.
@@ -45,7 +45,7 @@ class RandomFeatures:
 
 
 def random_features(
-    rows: Rows, n_components: int, generator: np.random.Generator
+    rows: TaskRows, n_components: int, generator: np.random.Generator
 ) -> RandomFeatures:
     """Draw features for rows like these, whose mean and spread they use."""
     X = rows.X
@@ -62,7 +62,7 @@ def random_features(
 
 
 def fitted_map(
-    backbone: Any, n_components: int, rows: Rows, generator: np.random.Generator
+    backbone: Any, n_components: int, rows: TaskRows, generator: np.random.Generator
 ) -> Any:
     """Return what makes features of rows, fitted to the rows of the first step.
 
@@ -72,7 +72,7 @@ def fitted_map(
         None leaves rows as they are.
     n_components : int
         Number of random features.
-    rows : Rows
+    rows : TaskRows
     generator : Generator
 
     Returns

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from statlearn.continual._feature_map import features_of
 from statlearn.continual._incremental_checks import require_known, require_moderate
 from statlearn.continual._step_scores import StepScores, step_scores
+from statlearn.continual._table_kind import table_kind
 
 Array = NDArray[np.float64]
 
@@ -113,18 +114,10 @@ class FittedIncrementalClassifier(ClassifierMixin, BaseEstimator):
     def _logits(self, X: Any) -> NDArray[Any]:
         """Return logits (n_samples, n_classes) in the type of the features."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, **self._table_kind())
+        X = validate_data(self, X, reset=False, **table_kind(self))
         require_moderate(X, "the 'X'", type(self).__name__)
         phi = features_of(self.backbone_, X, type(self).__name__)
         return phi @ self.coef_.T.astype(phi.dtype) + self.intercept_.astype(phi.dtype)
-
-    def _table_kind(self) -> dict[str, Any]:
-        tags = get_tags(self).input_tags
-        return {
-            "accept_sparse": "csr" if tags.sparse else False,
-            "dtype": [np.float64, np.float32],
-            "ensure_all_finite": "allow-nan" if tags.allow_nan else True,
-        }
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

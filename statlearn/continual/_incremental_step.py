@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.continual._aligning import align_weights
-from statlearn.continual._buffer import Rows, alike, joined
+from statlearn.continual._buffer import TaskRows, alike, joined
 from statlearn.continual._softmax_head import HeadProblem, distillation, logits_of
 from statlearn.continual.exemplar_memory import ExemplarMemory
 from statlearn.utils._losses import positions
@@ -17,18 +17,18 @@ from statlearn.utils._validation import apply_class_weight
 Array = NDArray[np.float64]
 
 
-def with_exemplars(memory: ExemplarMemory, new: Rows) -> Rows:
+def with_exemplars(memory: ExemplarMemory, new: TaskRows) -> TaskRows:
     """Return the rows in memory, followed by new ones."""
     if not len(memory):
         return new
     X, y = memory.get()
-    old = Rows(X, y, memory.sample_weight_, np.full(len(y), -1))
+    old = TaskRows(X, y, memory.sample_weight_, np.full(len(y), -1))
     return joined(*alike(old, new))
 
 
 def head_problem(
     phi: Any,
-    rows: Rows,
+    rows: TaskRows,
     known: NDArray[Any],
     before: NDArray[Any],
     theta_before: Array | None,
@@ -46,7 +46,7 @@ def head_problem(
     ----------
     phi : ndarray or CSR table of shape (n, d)
         Features of exemplars and new rows.
-    rows : Rows
+    rows : TaskRows
         The rows themselves.
     known : ndarray of shape (n_classes,)
         All classes so far, sorted.

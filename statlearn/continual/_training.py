@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.continual._buffer import Rows, stacked
+from statlearn.continual._buffer import TaskRows, stacked
 from statlearn.continual._checkpoint import Checkpoint
 from statlearn.sampling import ReplayMixer
 from statlearn.utils._callbacks import Watch
@@ -30,8 +30,8 @@ class Plan:
 
     Attributes
     ----------
-    new : Rows
-    old : Rows or None
+    new : TaskRows
+    old : TaskRows or None
         Rows to replay, ordered by task; None if there are none.
     fraction : float
         Share of old rows in each batch.
@@ -46,8 +46,8 @@ class Plan:
         For the first step of a classifier.
     """
 
-    new: Rows
-    old: Rows | None
+    new: TaskRows
+    old: TaskRows | None
     fraction: float
     batch_size: int
     rates: Array
@@ -78,7 +78,7 @@ class Plan:
         places = np.arange(1, _N_POINTS + 1) * n_steps / _N_POINTS
         return np.unique(np.r_[0, np.ceil(places)]).astype(np.intp)
 
-    def samples(self) -> dict[int, Rows]:
+    def samples(self) -> dict[int, TaskRows]:
         """Return some rows of each task that there are rows of, to measure losses."""
         rows = {}
         for source in (self.new, *([] if self.old is None else [self.old])):
@@ -98,7 +98,7 @@ def seed_of_task(seed: int, task: int) -> int:
 
 
 @dataclass(slots=True)
-class Progress:
+class TaskProgress:
     """How far a task has come.
 
     Attributes
@@ -137,20 +137,22 @@ class Record:
     every: int
     seed: int
 
-    def progress(self) -> Progress:
+    def progress(self) -> TaskProgress:
         """Return how far the task was."""
         if self.stored is None:
-            return Progress()
-        return Progress(**{key: self.stored[key] for key in ("step", "losses", "done")})
+            return TaskProgress()
+        return TaskProgress(
+            **{key: self.stored[key] for key in ("step", "losses", "done")}
+        )
 
-    def write(self, progress: Progress, driver: Any) -> None:
+    def write(self, progress: TaskProgress, driver: Any) -> None:
         """Write if it is time to."""
         due = progress.done or progress.step % self.every == 0
         if self.checkpoint is not None and due:
             state = {"seed": self.seed, "estimator": driver.state()}
             self.checkpoint.save(state | asdict(progress))
 
-    def name_of_run(self, progress: Progress) -> str:
+    def name_of_run(self, progress: TaskProgress) -> str:
         """Return a text by which the next task knows this one and those before."""
         if self.checkpoint is None:
             return "none"
@@ -165,8 +167,8 @@ def run(
     reset: bool,
     record: Record,
     watch: Watch,
-    state_of: Callable[[Any, Progress], dict[str, Any]],
-) -> tuple[Any, Progress]:
+    state_of: Callable[[Any, TaskProgress], dict[str, Any]],
+) -> tuple[Any, TaskProgress]:
     """Train a copy of an estimator; go on from a record where there is one.
 
     Parameters
@@ -188,7 +190,7 @@ def run(
     -------
     estimator : estimator
         The trained copy.
-    progress : Progress
+    progress : TaskProgress
         Losses are NaN for tasks without rows, and before the first step of all.
     """
     estimator, progress = deepcopy(estimator), record.progress()
@@ -261,7 +263,7 @@ class Trainer:
         self.driver.set_rate(float(self._plan.rates[step - 1]))
         self.driver.restore(state)
 
-    def losses(self, samples: dict[int, Rows]) -> list[float]:
+    def losses(self, samples: dict[int, TaskRows]) -> list[float]:
         """Return the mean loss of some rows of each task; NaN where there are none."""
         found = [float("nan")] * (max(samples) + 1)
         if self._untrained:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import os
-from inspect import signature
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone, is_classifier
-from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from statlearn.continual._buffer import Rows, alike, check_buffer, joined, reservoir
+from statlearn.continual._buffer import TaskRows, alike, check_buffer, joined, reservoir
 from statlearn.continual._checkpoint import Checkpoint, identity_of
 from statlearn.continual._classes import known_classes
 from statlearn.continual._drivers import driver_of, rate_of, require_state
 from statlearn.continual._history import ContinualHistory, empty_history
 from statlearn.continual._rates import NAMES, rates_of
-from statlearn.continual._training import Plan, Progress, Record, run, seed_of_task
+from statlearn.continual._table_kind import table_kind
+from statlearn.continual._training import Plan, Record, TaskProgress, run, seed_of_task
 from statlearn.utils._callbacks import Watch
-from statlearn.utils._delegate import Delegating
+from statlearn.utils._delegate import Delegating, takes_weight
 from statlearn.utils._identity import checksum
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import (
@@ -72,7 +71,9 @@ class ContinualLearner(CallbackSupportMixin, Delegating):
         Share of old rows in each batch of later tasks: 0.05 for tasks that differ
         little, 0.25 for such that differ much; 0 replays nothing.
     buffer : {"all", "reservoir"}, default="all"
-        Old rows to keep: all, or a simple random sample of `buffer_size`.
+        Old rows to keep: all, or a simple random sample of `buffer_size`. Both may be
+        changed between tasks: rows that are too many are thinned out at random, and
+        places that are added fill with later rows, as often as these are drawn.
     buffer_size : int, default=None
         Rows in the reservoir.
     batch_size : int, default=32
@@ -100,7 +101,7 @@ class ContinualLearner(CallbackSupportMixin, Delegating):
     rows_seen_ : int
         Number of rows so far, those of weight zero left out.
     buffer_X_ : ndarray or sparse table of shape (n_buffer, n_features_in_)
-        The rows that are kept.
+        The rows that are kept, in the float type of the first task, as later rows are.
     buffer_y_ : ndarray of shape (n_buffer,)
         Their targets.
     buffer_weight_ : ndarray of shape (n_buffer,) or None
@@ -310,10 +311,12 @@ class ContinualLearner(CallbackSupportMixin, Delegating):
             known = known_classes(new.y, classes, None if first else self.classes_)
         record = self._record(new, known, first)
         plan = self._plan(new, known, record.seed, first)
+        # What can go wrong does before anything of the learner has changed.
+        kept = self._kept_after(plan, first)
         watch = Watch(self, X, y)
         history = empty_history() if first else self.history_
 
-        def state_of(estimator: Any, progress: Progress) -> dict[str, Any]:
+        def state_of(estimator: Any, progress: TaskProgress) -> dict[str, Any]:
             """Return what tells of the model after some steps."""
             learnt = {"classes_": estimator.classes_} if plan.classifier else {}
             rates, points = plan.rates[: progress.step], plan.points()
@@ -331,45 +334,42 @@ class ContinualLearner(CallbackSupportMixin, Delegating):
             state_of=state_of,
         )
         self.__dict__ |= state_of(estimator, progress)
-        self._keep(plan, first)
+        self._keep(kept)
+        self.rows_seen_ = len(new) + (0 if first else self.rows_seen_)
+        self.tasks_seen_ = 1 if first else self.tasks_seen_ + 1
         self._seed, self._run_before = record.seed, record.name_of_run(progress)
         watch.end()
         return self
 
-    def _read(self, X: Any, y: Any, sample_weight: Any, task: int, first: bool) -> Rows:
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, task: int, first: bool
+    ) -> TaskRows:
         """Return the rows of a task that have weight."""
         classifier = is_classifier(self.estimator)
-        X, y = validate_data(
-            self, X, y, reset=first, y_numeric=not classifier, **self._table_kind()
-        )
+        kind = table_kind(self)
+        if not first:  # a step sees rows of both, and the model has their type
+            kind["dtype"] = self.buffer_X_.dtype
+        X, y = validate_data(self, X, y, reset=first, y_numeric=not classifier, **kind)
         if classifier:
             check_classification_targets(y)
         weight = None
         if sample_weight is not None:
             weight = read_sample_weight(sample_weight, X, type(self).__name__)
-            if "sample_weight" not in signature(self.estimator.partial_fit).parameters:
+            if not takes_weight(self.estimator, "partial_fit"):
                 raise TypeError(
                     f"The 'sample_weight' of ContinualLearner must be None for an "
                     f"estimator whose partial_fit takes none. Got weights for "
                     f"{type(self.estimator).__name__}; drop them, or choose another "
                     f"estimator."
                 )
-        rows = Rows(X, y, weight, np.full(len(y), task))
+        rows = TaskRows(X, y, weight, np.full(len(y), task))
         return rows if weight is None else rows.take(np.flatnonzero(weight))
 
     def _rows(self, X: Any) -> Any:
         """Return rows as the estimator inside gets them: an array without names."""
-        return validate_data(self, X, reset=False, **self._table_kind())
+        return validate_data(self, X, reset=False, **table_kind(self))
 
-    def _table_kind(self) -> dict[str, Any]:
-        tags = get_tags(self.estimator).input_tags
-        return {
-            "accept_sparse": "csr" if tags.sparse else False,
-            "dtype": [np.float64, np.float32],
-            "ensure_all_finite": "allow-nan" if tags.allow_nan else True,
-        }
-
-    def _record(self, new: Rows, known: Any, first: bool) -> Record:
+    def _record(self, new: TaskRows, known: Any, first: bool) -> Record:
         """Return what a run that was interrupted has left of this task, if any."""
         if first:
             seed = int(as_generator(self.random_state).integers(2**63))
@@ -389,7 +389,7 @@ class ContinualLearner(CallbackSupportMixin, Delegating):
         seed = seed if stored is None else stored["seed"]
         return Record(checkpoint, stored, self.checkpoint_every, seed)
 
-    def _plan(self, new: Rows, known: Any, seed: int, first: bool) -> Plan:
+    def _plan(self, new: TaskRows, known: Any, seed: int, first: bool) -> Plan:
         old = None if first else self._kept()
         n_before = 0 if first else len(self.history_.learning_rate)
         if old is not None:
@@ -415,21 +415,20 @@ class ContinualLearner(CallbackSupportMixin, Delegating):
             classes=known if first else None,
         )
 
-    def _kept(self) -> Rows:
-        return Rows(
+    def _kept(self) -> TaskRows:
+        return TaskRows(
             self.buffer_X_, self.buffer_y_, self.buffer_weight_, self.buffer_task_
         )
 
-    def _keep(self, plan: Plan, first: bool) -> None:
-        """Take the rows of a task into the buffer."""
-        n_before = 0 if first else self.rows_seen_
+    def _kept_after(self, plan: Plan, first: bool) -> TaskRows:
+        """Return the buffer as it will be after a task."""
         old = plan.new.take(slice(0)) if plan.old is None else plan.old
         if self.buffer == "all":
-            kept = joined(old, plan.new)
-        else:
-            generator = np.random.default_rng(plan.seed)
-            kept = reservoir(old, plan.new, n_before, self.buffer_size, generator)
+            return joined(old, plan.new)
+        generator = np.random.default_rng(plan.seed)
+        n_before = 0 if first else self.rows_seen_
+        return reservoir(old, plan.new, n_before, self.buffer_size, generator)
+
+    def _keep(self, kept: TaskRows) -> None:
         self.buffer_X_, self.buffer_y_ = kept.X, kept.y
         self.buffer_weight_, self.buffer_task_ = kept.weight, kept.task
-        self.rows_seen_ = n_before + len(plan.new)
-        self.tasks_seen_ = 1 if first else self.tasks_seen_ + 1

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from statlearn.continual._buffer import Rows, alike, joined, stacked
+from statlearn.continual._buffer import TaskRows, alike, joined, stacked
 from statlearn.continual._herding import feature_table, ranked
 from statlearn.continual._incremental_checks import budget, require_same_labels
 from statlearn.utils._arrays import to_labels
@@ -92,7 +92,7 @@ class ExemplarMemory:
             )
         self.selection = selection
         self._generator = as_generator(random_state)
-        self._rows: Rows | None = None
+        self._rows: TaskRows | None = None
         self._features: Any = None
         self.per_class_: dict[Any, int] = {}
         self.sample_weight_: NDArray[np.float64] | None = None
@@ -216,7 +216,7 @@ class ExemplarMemory:
         features = feature_table(table[where], "features", f"{_CALLER}.add")
         return ranked(features, room, None if weight is None else weight[where])
 
-    def _store(self, rows: Rows, phi: Any, parts: list[NDArray[np.intp]]) -> None:
+    def _store(self, rows: TaskRows, phi: Any, parts: list[NDArray[np.intp]]) -> None:
         """Keep the rows that were chosen of each class."""
         parts = [part for part in parts if len(part)]
         kept = np.concatenate([np.empty(0, np.intp), *parts])
@@ -228,7 +228,7 @@ class ExemplarMemory:
 
     def _read(
         self, X: Any, y: Any, features: Any, sample_weight: Any
-    ) -> tuple[Rows, Any]:
+    ) -> tuple[TaskRows, Any]:
         """Return rows that have weight, and their features if these are not the X."""
         caller = f"{_CALLER}.add"
         X = X.tocsr() if sparse.issparse(X) else to_labels(X)
@@ -254,7 +254,7 @@ class ExemplarMemory:
         weight = None
         if sample_weight is not None:
             weight = read_sample_weight(sample_weight, X, caller)
-        rows = Rows(X, labels, weight, np.full(len(codes), self.n_adds_))
+        rows = TaskRows(X, labels, weight, np.full(len(codes), self.n_adds_))
         if weight is None:
             return rows, phi
         counted = np.flatnonzero(weight)

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from statlearn.continual._aligning import ALIGN_BIAS
-from statlearn.continual._buffer import Rows
+from statlearn.continual._buffer import TaskRows
 from statlearn.continual._feature_map import features_of, fitted_map
 from statlearn.continual._fitted_incremental_classifier import (
     FittedIncrementalClassifier,
@@ -32,6 +32,7 @@ from statlearn.continual._incremental_step import (
     with_exemplars,
 )
 from statlearn.continual._softmax_head import HeadProblem, fit_head
+from statlearn.continual._table_kind import table_kind
 from statlearn.continual.exemplar_memory import SELECTIONS, ExemplarMemory
 from statlearn.utils._callbacks import Watch
 from statlearn.utils._groups import group_codes
@@ -349,10 +350,10 @@ class IncrementalClassifier(CallbackSupportMixin, FittedIncrementalClassifier):
 
     def _read(
         self, X: Any, y: Any, classes: Any, sample_weight: Any, first: bool
-    ) -> Rows:
+    ) -> TaskRows:
         """Return the rows of a step that have weight."""
         caller = type(self).__name__
-        X, y = validate_data(self, X, y, reset=first, **self._table_kind())
+        X, y = validate_data(self, X, y, reset=first, **table_kind(self))
         require_moderate(X, "the 'X'", caller)
         check_classification_targets(y)
         if not first:
@@ -365,10 +366,10 @@ class IncrementalClassifier(CallbackSupportMixin, FittedIncrementalClassifier):
         weight = None
         if sample_weight is not None:
             weight = read_sample_weight(sample_weight, X, caller)
-        rows = Rows(X, y, weight, np.zeros(len(y), dtype=np.intp))
+        rows = TaskRows(X, y, weight, np.zeros(len(y), dtype=np.intp))
         return rows if weight is None else rows.take(np.flatnonzero(weight))
 
-    def _begin(self, new: Rows) -> tuple[Any, ExemplarMemory]:
+    def _begin(self, new: TaskRows) -> tuple[Any, ExemplarMemory]:
         """Return features fitted to the rows of the first step, and an empty memory."""
         generator = as_generator(self.random_state)
         seed = int(generator.integers(2**63))
@@ -382,7 +383,7 @@ class IncrementalClassifier(CallbackSupportMixin, FittedIncrementalClassifier):
         return self.backbone_, deepcopy(self._memory).resize(self.memory_size)
 
     def _problem(
-        self, phi: Any, rows: Rows, known: NDArray[Any], before: NDArray[Any]
+        self, phi: Any, rows: TaskRows, known: NDArray[Any], before: NDArray[Any]
     ) -> HeadProblem:
         """Return the head to fit to features `phi` of rows, by the parameters."""
         return head_problem(

@@ -33,7 +33,7 @@ from statlearn.neural._training._loop_input import (
     steps_of,
 )
 from statlearn.neural._training._seeding import kept_random_state, seed_at, seeder
-from statlearn.neural._training._source import Source
+from statlearn.neural._training._source import END, Source
 from statlearn.neural._training._update import Means, Update
 from statlearn.sampling._counter import stream_key
 from statlearn.utils._numbers import positive_integer
@@ -66,8 +66,8 @@ class TrainingLoop:
     clip_norm : float, default=None
         Largest norm of the gradient of all parameters.
     callbacks : iterable of callables, default=()
-        Each is given a :class:`Progress` after every update, and stops the training
-        if it returns something true.
+        Each is given a :class:`Progress` after every update and at the end of every
+        epoch, and stops the training if it returns something true.
     checkpoint : path-like, default=None
         A file to go on from: :meth:`run` does so if it is there. One that was written
         with other settings, loss or data is refused.
@@ -114,7 +114,8 @@ class TrainingLoop:
     another one for noise. A run that was stopped anywhere and taken up from its file
     therefore ends in the same bits, as long as all randomness is that of torch's
     global generators. Those of the caller come back after the run, as do the modes of
-    modules. Batches other than :class:`Batches` are gone through again to the place.
+    modules; runs in several threads wait for each other, since all threads share these
+    generators. Batches of a loader or a sampler are gone through again to the place.
 
     A loss that is not finite, or with `clip_norm` such a gradient, ends the run with
     parameters, buffers and optimizer as they were before that step, for which the loop
@@ -129,7 +130,7 @@ class TrainingLoop:
     ``SyncBatchNorm`` for statistics of the batch.
 
     Hooks of the optimizer see every step. A step in "fp16" that overflows counts, but
-    changes nothing.
+    changes nothing; a scheduler of torch is not stepped with it.
 
     References
     ----------
@@ -196,7 +197,11 @@ class TrainingLoop:
         self._begun, self._saved = False, (0, 0, 0)
         if checkpoint is not None and not isinstance(checkpoint, files.RunFile):
             # Before the run, in which schedules and callbacks change an optimizer.
-            own = {"accumulate": accumulate, "random_state": describe(random_state)}
+            own: dict[str, Any] = {
+                "accumulate": accumulate,
+                "random_state": describe(random_state),
+                "dtype": sorted({str(p.dtype) for p in model.parameters()}),
+            }
             known_by = settings_of(optimizer, loss_fn, schedule, means) | own
             checkpoint = files.RunFile(checkpoint, known_by, _NAME)
         self._file: files.RunFile | None = checkpoint
@@ -233,16 +238,26 @@ class TrainingLoop:
             For batches that can be gone through once only, or losses that are no
             tensor.
         ValueError
-            For losses of another shape than (n,) or without a gradient, bad weights, or
-            a checkpoint of another run.
+            For losses of another shape than (n,) or without a gradient, bad weights,
+            fewer batches than have been used, or a checkpoint of another run.
+        OSError
+            If no checkpoint can be written.
+        RuntimeError
+            Inside of ``torch.inference_mode()``.
         """
         positive_integer(n_epochs, "n_epochs", _NAME, "pass the epochs of the training")
         n_steps = read_updates(n_steps, "n_steps")
         source = Source(batches)
+        if torch.is_inference_mode_enabled():
+            raise RuntimeError(
+                f"A {_NAME} must run outside of torch.inference_mode(), in which "
+                f"nothing has a gradient. Got a run inside; leave it before the model "
+                f"is made, or use torch.no_grad(), which a run turns off."
+            )
         with (
+            kept_random_state(self._device),
             mode(self._model, training=True),
             torch.enable_grad(),
-            kept_random_state(self._device),
             Interruption() as interruption,
         ):
             self._begin(source)
@@ -324,11 +339,11 @@ class TrainingLoop:
         clock = perf_counter() - self._recorder.seconds
         bound = math.inf if n_steps is None else n_steps
 
-        def after(made: bool, ended: bool) -> bool:
+        def after(made: bool, epoch: int, ended: bool) -> bool:
             """Report an update; return whether it was the last one."""
             stopped = False
-            if made and self._callbacks:
-                progress = self._recorder.progress(self.step_, last, ended)
+            if (made or ended) and self._callbacks:
+                progress = self._recorder.progress(self.step_, last, epoch, ended)
                 for call in self._callbacks:
                     stopped = bool(call(progress)) or stopped
             interrupted = interruption.requested
@@ -342,24 +357,32 @@ class TrainingLoop:
                 raise KeyboardInterrupt
             return stopped or self.step_ >= bound
 
-        stopped = self.step_ >= bound
+        stopped = self.step_ >= bound or self._has_stopped()
         while self.epoch_ < n_epochs and not stopped:
             stopped = self._epoch(source, clock, after)
         self._optimizer.zero_grad()
 
+    def _has_stopped(self) -> bool:
+        """Return whether the run that was taken up had come to its end."""
+        return False
+
     def _epoch(
-        self, source: Source, clock: float, after: Callable[[bool, bool], bool]
+        self, source: Source, clock: float, after: Callable[[bool, int, bool], bool]
     ) -> bool:
         """Train to the end of the epoch; return whether training is to stop."""
         update, key, epoch, number = self._update, self._key, self.epoch_, self._batch
         lane, taken, scheduler = update.world.rank + 1, 0, self._rate.scheduler
         batches = source.epoch(key, epoch, number, seeder(self._device))
         update.begin()
-        for batch, ended in batches:
+        batch, ended = next(batches), False
+        while not ended:
             number, taken = number + 1, taken + 1
-            is_last = ended or taken == self._accumulate
+            is_last = taken == self._accumulate or number == source.n_batches
             update.add(batch, self.step_, seed_at(key, epoch, number, lane), is_last)
-            if not is_last:
+            # Not before: the next batch may take the place of this one in memory.
+            batch = next(batches, END)
+            ended = batch is END
+            if not ended and taken < self._accumulate:
                 continue
             rate = self._rate.set(self.step_)
             made = update.finish(self.step_)
@@ -370,9 +393,10 @@ class TrainingLoop:
             if made is not None:
                 self.step_ += 1
                 self._recorder.add(epoch, *made, rate, perf_counter() - clock)
-                if scheduler is not None:
+                # It warns of steps before the first one of an optimizer.
+                if scheduler is not None and not update.overflowed:
                     scheduler.step()
-            if after(made is not None, ended):
+            if after(made is not None, epoch, ended):
                 return True
             taken = 0
             update.begin()
@@ -384,11 +408,13 @@ class TrainingLoop:
         """Join the other processes, and go to where the file says."""
         world = World(self._device)
         self._update.join(world)
-        if self._file is not None and not self._begun:
-            found = self._file.load(source.identity, world)
+        if self._file is not None:
+            self._file.check(world)
+            found = None if self._begun else self._file.load(source.identity, world)
             if found is not None:
                 self.load_state_dict(found)
                 self._saved = (self.step_, self.epoch_, self._batch)
+        source.check_lengths(world)
         self._begun = True
         self._key = world.from_first(self._key)
         world.copy_from_first([*self._model.parameters(), *self._model.buffers()])

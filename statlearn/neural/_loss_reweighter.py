@@ -37,7 +37,8 @@ class LossReweighter:
     Attributes
     ----------
     weights_ : tensor of shape (n,)
-        Weights of this process's rows in the last call.
+        Weights of this process's rows in the last call; over their total, if that is
+        beyond what float32 holds.
 
     See Also
     --------
@@ -140,11 +141,14 @@ class LossReweighter:
         """
         losses = checked_losses(losses, "LossReweighter")
         world = World(losses.device)
-        weights = self.weigh(losses, step=step, groups=groups, base_weight=base_weight)
-        total, size = float(weights.sum(dtype=torch.float64)), 1
+        weights = self._of_own(losses, base_weight, groups, step)
+        total, size = weights.sum().item(), 1
         if self.gather and world.size > 1:
             (total,), size = world.sums(total), world.size
-        return weighted_sum(losses, weights) / (total / size if total else 1.0)
+        # Before they lose what double precision can hold, very small and large units.
+        shares = (weights / (total or 1.0)).to(losses)
+        self.weights_ = weights.to(losses) if in_single(total) else shares
+        return weighted_sum(losses, shares) * size
 
     def weigh(
         self,
@@ -172,6 +176,13 @@ class LossReweighter:
         weights : tensor of shape (n,)
             Zeros if no row has a base weight.
         """
+        self.weights_ = self._of_own(losses, base_weight, groups, step).to(losses)
+        return self.weights_
+
+    def _of_own(
+        self, losses: Tensor, base_weight: Any, groups: Any, step: int | None
+    ) -> Tensor:
+        """Return the weights (n,) of this process's rows, in float64 on the CPU."""
         rows, own = _columns(losses, base_weight), slice(None)
         labels = None if groups is None else _labels(groups, len(losses))
         world = World(losses.device)
@@ -179,9 +190,7 @@ class LossReweighter:
             rows, own = world.gather(rows)
             if labels is not None:
                 labels = world.gather_labels(labels)
-        weights = self._of_all(rows, labels, step, given=base_weight is not None)
-        self.weights_ = weights[own].to(losses)
-        return self.weights_
+        return self._of_all(rows, labels, step, given=base_weight is not None)[own]
 
     def _of_all(
         self, rows: Tensor, labels: list[Any] | None, step: int | None, *, given: bool
@@ -233,15 +242,12 @@ def counted_rows(base: Any, caller: str, n: int | None = None) -> Tensor:
             f"{type(base).__name__} ({error}); pass a tensor, one weight a row."
         ) from error
     lowest = weight.min().item() if weight.numel() else 0.0
-    total = weight.sum()
-    # Losses are multiplied by them in single precision.
-    single = total.to(torch.float32).item()
-    in_range = math.isfinite(single) and (single > 0.0 or total == 0.0)
+    total = weight.sum().item()
     if (
         weight.dim() != 1
         or n not in (None, len(weight))
         or not lowest >= 0.0
-        or not in_range
+        or not in_single(total)
     ):
         raise ValueError(
             f"The sample weights of a batch of {caller} must be finite numbers >= 0, "
@@ -250,6 +256,12 @@ def counted_rows(base: Any, caller: str, n: int | None = None) -> Tensor:
             f"{total}; correct or rescale them, or leave these rows out."
         )
     return weight > 0.0
+
+
+def in_single(total: float) -> bool:
+    """Return whether single precision, which losses have, holds a sum of weights."""
+    single = torch.tensor(total, dtype=torch.float32).item()
+    return math.isfinite(single) and (single > 0.0 or total == 0.0)
 
 
 def weighted_sum(losses: Tensor, weights: Tensor | None) -> Tensor:

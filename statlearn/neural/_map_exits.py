@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from statlearn.neural._map_freezing import freeze_again, thaw_rest
+from statlearn.neural._mapped_layer import remove_maps, required_grad
+from statlearn.neural._precision import without_autocast
 from statlearn.neural._select import Selected, named_tensors
-from statlearn.neural._weight_map import (
-    FROZEN,
-    WeightMap,
-    attach_one,
-    chains,
-    remove_maps,
-)
+from statlearn.neural._weight_map import WeightMap, attach_one, chains
 
 _FOLDED = "_statlearn_folded"
-# What a model has to freeze again when its folded maps come back.
-_THAWED = "_statlearn_thawed"
 
 
 @dataclass
@@ -71,7 +66,9 @@ def fold(
     Notes
     -----
     Parameters keep their identity, so an optimizer that holds them stays valid. They
-    are trained again if they were before the map came.
+    are trained again if they were before the map came, and so is what was frozen with
+    the maps, in a module without one left: after the fold of a part, what is below
+    that part.
 
     Folding is of weights. Quantisers of what goes into a layer, and of a product that
     an attention computes with, stay where they are; see
@@ -100,16 +97,17 @@ def fold_maps(
         chain = layer.parametrizations[name]
         if reversible:
             kept = _Folded(
-                list(chain), chain.original.detach().clone(), chain[0]._required_grad
+                list(chain), chain.original.detach().clone(), required_grad(chain)
             )
             vars(layer).setdefault(_FOLDED, {})[name] = kept
-        # A map may return the stored tensor itself, or a view of it.
-        with torch.no_grad():
+        # A map may return the stored tensor itself, or a view of it. What is kept is
+        # not rounded to the type of a training step around.
+        with torch.no_grad(), without_autocast(tensor.parameter.device):
             value = getattr(layer, name).clone()
         plain = remove_maps(tensor)
         with torch.no_grad():
             plain.set_(value)
-    _thaw_rest(model, reversible=reversible)
+    _thaw(model, reversible=reversible)
     return [tensor.name for tensor in mapped]
 
 
@@ -175,7 +173,7 @@ def unfold_maps(model: nn.Module, kind: type[WeightMap], *, caller: str) -> list
         tensor.parameter.requires_grad_(folded.requires_grad)
         _reattach(tensor, folded)
         del vars(tensor.layer)[_FOLDED][tensor.tensor_name]
-    _freeze_again(model)
+    freeze_again(model)
     return [tensor.name for tensor, _ in kept]
 
 
@@ -225,8 +223,9 @@ def strip(
     Raises
     ------
     ValueError
-        If there is no map of the class, or if one of another class is on the same
-        tensor.
+        If there is no map of the class, if one of another class is on the same tensor,
+        or if the base is not known, because a map that trains the stored tensor was not
+        put there by :func:`attach`.
 
     See Also
     --------
@@ -237,6 +236,8 @@ def strip(
     What came with a map goes with it, such as the quantiser of the inputs of a layer.
     Of all else only `requires_grad` is given back: the running statistics of a
     ``BatchNorm`` are those after training, and so is what was trained beside the maps.
+    What was frozen with the maps is trained again in a module without one left: after
+    the strip of a part, what is below that part.
 
     Examples
     --------
@@ -256,6 +257,8 @@ def strip(
             f"for the bits from before the map."
         )
     mapped = _mapped(model, kind, "strip")
+    if to == "base":
+        _check_bases(mapped)
     for tensor in mapped:
         maps = list(tensor.layer.parametrizations[tensor.tensor_name])
         base = maps[0]._base
@@ -265,32 +268,14 @@ def strip(
                 plain.copy_(base)
         for weight_map in maps:
             weight_map.stripped(model, tensor.layer)
-    _thaw_rest(model)
+    _thaw(model)
     return [tensor.name for tensor in mapped]
 
 
-def _thaw_rest(model: nn.Module, *, reversible: bool = False) -> None:
+def _thaw(model: nn.Module, *, reversible: bool = False) -> None:
     """Let the rest be trained again, if no map is left."""
-    if next(chains(model), None) is not None:
-        return
-    frozen = vars(model).pop(FROZEN, set())
-    _set_trained(model, frozen, trained=True)
-    if reversible:
-        vars(model).setdefault(_THAWED, set()).update(frozen)
-
-
-def _freeze_again(model: nn.Module) -> None:
-    """Undo `_thaw_rest` after a reversible fold."""
-    thawed = vars(model).pop(_THAWED, set())
-    if thawed:
-        _set_trained(model, thawed, trained=False)
-        vars(model).setdefault(FROZEN, set()).update(thawed)
-
-
-def _set_trained(model: nn.Module, names: set[str], *, trained: bool) -> None:
-    for name, parameter in model.named_parameters():
-        if name in names:
-            parameter.requires_grad = trained
+    if next(chains(model), None) is None:
+        thaw_rest(model, reversible=reversible)
 
 
 def _mapped(model: nn.Module, kind: type[WeightMap], caller: str) -> list[Selected]:
@@ -299,6 +284,7 @@ def _mapped(model: nn.Module, kind: type[WeightMap], caller: str) -> list[Select
     for tensor, chain in chains(model):
         if not any(isinstance(m, kind) for m in chain):
             continue
+        _refuse_foreign(tensor, chain, caller)
         others = [type(m).__name__ for m in chain if not isinstance(m, kind)]
         if others:
             raise ValueError(
@@ -313,3 +299,28 @@ def _mapped(model: nn.Module, kind: type[WeightMap], caller: str) -> list[Select
             f"first."
         )
     return mapped
+
+
+def _refuse_foreign(tensor: Selected, chain: Any, caller: str) -> None:
+    """Refuse parametrizations that are none of our maps beside them."""
+    for position, part in enumerate(chain):
+        if not isinstance(part, WeightMap):
+            raise ValueError(
+                f"{caller} takes maps of statlearn off a tensor. Got {tensor.name!r} "
+                f"with {type(part).__name__} beside them; remove that parametrization "
+                f"first, as with del layer.parametrizations."
+                f"{tensor.tensor_name}[{position}]."
+            )
+
+
+def _check_bases(mapped: list[Selected]) -> None:
+    """Refuse tensors that were changed by a map which has no copy of the base."""
+    for tensor in mapped:
+        for part in tensor.layer.parametrizations[tensor.tensor_name]:
+            if part.trains_base and part._base is None:
+                raise ValueError(
+                    f"strip must know the bits from before the maps. Got "
+                    f"{tensor.name!r} with a {type(part).__name__} that was put on by "
+                    f"hand, and has none; call fold to keep what it computes, or pass "
+                    f"to='stored' for what is below it."
+                )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -89,12 +90,16 @@ def map_parameters(
     >>> [tuple(p.shape) for p in map_parameters(model)]
     [(2, 2, 2)]
     """
+    seen = set()
     for _, chain in chains(model):
         maps = [m for m in chain if isinstance(m, kind)]
-        for weight_map in maps:
-            yield from weight_map.parameters()
+        found = [parameter for m in maps for parameter in m.parameters()]
         if any(m.trains_base for m in maps) and chain.original.requires_grad:
-            yield chain.original
+            found.append(chain.original)
+        for parameter in found:
+            if parameter not in seen:  # maps may share their parameters
+                seen.add(parameter)
+                yield parameter
 
 
 def map_state_dict(
@@ -157,8 +162,10 @@ def load_map_state_dict(
 
     Raises
     ------
+    TypeError
+        If the state is no mapping, or an entry holds no real numbers.
     ValueError
-        If keys or shapes differ; nothing is loaded then.
+        If keys or shapes differ. Nothing is loaded then.
 
     See Also
     --------
@@ -174,6 +181,11 @@ def load_map_state_dict(
     True
     >>> load_map_state_dict(other, map_state_dict(model))
     """
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            f"The state must be a mapping of names to tensors. Got "
+            f"{type(state).__name__}; pass what map_state_dict returned."
+        )
     present = _state(model, kind)
     missing = sorted(present.keys() - state.keys())
     unknown = sorted(state.keys() - present.keys())
@@ -182,7 +194,7 @@ def load_map_state_dict(
             f"The state must have one entry for each entry of the maps. Got missing "
             f"{missing} and unknown {unknown}; attach the same maps first."
         )
-    new = {name: torch.as_tensor(state[name]) for name in present}
+    new = {name: _read_entry(state[name], name) for name in present}
     for name, tensor in present.items():
         if new[name].shape != tensor.shape:
             raise ValueError(
@@ -192,6 +204,25 @@ def load_map_state_dict(
     with torch.no_grad():
         for name, tensor in present.items():
             tensor.copy_(new[name])
+
+
+def _read_entry(values: Any, name: str) -> Tensor:
+    """Return what a state has under a name as a tensor of real numbers."""
+    try:
+        # A copy, because the steps of an array may be negative, and a tensor's not.
+        tensor = (
+            values if isinstance(values, Tensor) else torch.tensor(np.array(values))
+        )
+        refused = tensor.is_complex()
+    except (TypeError, ValueError):  # words, gaps, rows of unequal length
+        refused = True
+    if refused:
+        kind = getattr(values, "dtype", type(values).__name__)
+        raise TypeError(
+            f"The state of {name!r} must hold real numbers. Got {kind}; pass what "
+            f"map_state_dict returned."
+        )
+    return tensor
 
 
 def count_trainable(model: nn.Module) -> tuple[int, int]:

@@ -50,6 +50,14 @@ def autocast_of(
     return torch.autocast(device.type, dtype=dtype)
 
 
+def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Return a context in which products keep the type of their factors."""
+    # On a meta device there is no autocast, and asking for it raises.
+    if device.type == "meta" or not torch.is_autocast_enabled(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
 def scaler_of(
     dtype: torch.dtype | None, device: torch.device
 ) -> torch.amp.GradScaler | None:

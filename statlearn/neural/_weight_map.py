@@ -18,15 +18,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.nn.utils.parametrize import (
-    is_parametrized,
-    register_parametrization,
-    remove_parametrizations,
+from torch.nn.utils.parametrize import is_parametrized, register_parametrization
+
+from statlearn.neural._map_freezing import freeze_rest as freeze_all_but
+from statlearn.neural._mapped_layer import (
+    own_class,
+    remove_maps,
+    required_grad,
+    set_forward,
 )
-
 from statlearn.neural._select import Selected, Selector, named_tensors, select
-
-FROZEN = "_statlearn_frozen"
 
 
 class WeightMap(nn.Module):
@@ -85,7 +86,7 @@ class WeightMap(nn.Module):
 
     # Set by attach: whether the parameter wanted a gradient before the map came, and
     # the order of the layer's parameters, which optimizers count by.
-    _required_grad: bool = True
+    _required_grad: bool | None = None
     _order: tuple[str, ...] = ()
     # Bits before the map came, of maps through which the stored tensor changes.
     _base: Tensor | None
@@ -148,8 +149,9 @@ def attach(
     layers : tuple of type, default=(torch.nn.Linear,)
         Kinds of layers whose ``weight`` gets a map.
     freeze_rest : bool, default=False
-        Whether all other parameters of `model` stop being trained until the maps go.
-        Buffers go on to move: those of a ``BatchNorm`` rest in ``eval()`` only.
+        Whether all other parameters of `model` stop being trained until the maps go:
+        those of a module, once no map is left in it. Buffers go on to move: those of a
+        ``BatchNorm`` rest in ``eval()`` only.
 
     Returns
     -------
@@ -163,8 +165,9 @@ def attach(
         kind.
     ValueError
         If nothing is selected, a layer is lazy still, a tensor is shared by two layers,
-        is not a floating point one, or has a map of the same class already, or if the
-        module is inside a ``DistributedDataParallel``.
+        is not a floating point one, or has a map of the same class already, if `make`
+        returns a map that is in use, or if the module is inside a
+        ``DistributedDataParallel``.
 
     See Also
     --------
@@ -218,15 +221,17 @@ def attach_maps(
             f"{caller} on its .module, and wrap that anew."
         )
     shared = _shared(model)
+    in_use = {id(part) for part in model.modules()}
     maps = []
     for tensor in chosen:
         _check_target(tensor, shared, caller)
         made = make(tensor.name, tensor.parameter)
-        _check_map(made, tensor, caller)
+        _check_map(made, tensor, in_use, caller)
+        in_use.add(id(made))
         maps.append(made)
     attach_all(list(zip(chosen, maps, strict=True)))
     if freeze_rest:
-        _freeze_rest(model)
+        freeze_all_but(model, [chain for _, chain in chains(model)])
     return [tensor.name for tensor in chosen]
 
 
@@ -248,9 +253,10 @@ def attach_one(tensor: Selected, weight_map: WeightMap) -> None:
     weight_map.to(device=stored.device)
     weight_map.train(layer.training)
     if is_parametrized(layer, name):
-        first = layer.parametrizations[name][0]
-        weight_map._required_grad = first._required_grad
-        weight_map._order = first._order
+        chain = layer.parametrizations[name]
+        # A map put on by hand learns of it before the tensor is frozen.
+        chain[0]._required_grad = weight_map._required_grad = required_grad(chain)
+        weight_map._order = chain[0]._order
     else:
         weight_map._required_grad = stored.requires_grad
         weight_map._order = tuple(layer._parameters)
@@ -260,7 +266,7 @@ def attach_one(tensor: Selected, weight_map: WeightMap) -> None:
     register_parametrization(layer, name, weight_map)
     if not weight_map.trains_base:
         layer.parametrizations[name].original.requires_grad_(False)
-    _set_forward(layer)
+    set_forward(layer)
 
 
 def _take_back(tensor: Selected, weight_map: WeightMap) -> None:
@@ -270,72 +276,14 @@ def _take_back(tensor: Selected, weight_map: WeightMap) -> None:
         chain = layer.parametrizations[name]
         if chain[-1] is weight_map and len(chain) > 1:
             del chain[-1]
-            trained = chain[0]._required_grad and all(m.trains_base for m in chain)
+            trained = required_grad(chain) and all(m.trains_base for m in chain)
             chain.original.requires_grad_(trained)
-            _set_forward(layer)
+            set_forward(layer)
         elif chain[-1] is weight_map:
             remove_maps(tensor)
     if weight_map._base is not None:
         with torch.no_grad():
             tensor.parameter.copy_(weight_map._base)
-
-
-def remove_maps(tensor: Selected) -> Tensor:
-    """Take the maps off a tensor and return what was stored."""
-    layer, name = tensor.layer, tensor.tensor_name
-    first = layer.parametrizations[name][0]
-    own_class(layer)
-    if "forward" in vars(type(layer)):
-        del type(layer).forward
-    remove_parametrizations(layer, name, leave_parametrized=False)
-    for key in first._order:
-        if key in layer._parameters:
-            layer._parameters[key] = layer._parameters.pop(key)
-    plain: Tensor = getattr(layer, name)
-    return plain.requires_grad_(first._required_grad)
-
-
-def _set_forward(layer: Any) -> None:
-    """Let a linear layer with one map use the map's own product, if it has one."""
-    # Parametrized layers have a class of their own, so this touches no other layer.
-    cls = type(layer)
-    if "forward" in vars(cls):
-        del cls.forward
-    chain = layer.parametrizations["weight"]
-    if (
-        cls.__bases__[0] is nn.Linear
-        and len(chain) == 1
-        and hasattr(chain[0], "linear")
-    ):
-        cls.forward = _linear_forward
-
-
-def _linear_forward(self: Any, x: Tensor) -> Tensor:
-    chain = self.parametrizations["weight"]
-    return chain[0].linear(chain.original, self.bias, x)
-
-
-def own_class(layer: Any) -> None:
-    """Give a parametrized layer a class of its own before that class is changed.
-
-    A deep copy shares the class that PyTorch made for the layer, and taking the map
-    off one of the two would leave the other without its weight.
-    """
-    if is_parametrized(layer):
-        cls = type(layer)
-        body = {
-            k: v for k, v in vars(cls).items() if k not in {"__dict__", "__weakref__"}
-        }
-        layer.__class__ = type(cls.__name__, cls.__bases__, body)
-
-
-def _freeze_rest(model: nn.Module) -> None:
-    mapped = {tensor.name for tensor, _ in chains(model)}
-    frozen = vars(model).setdefault(FROZEN, set())
-    for tensor in named_tensors(model):
-        if tensor.name not in mapped and tensor.parameter.requires_grad:
-            frozen.add(tensor.name)
-            tensor.parameter.requires_grad = False  # the method refuses lazy ones
 
 
 def _shared(model: nn.Module) -> dict[int, list[str]]:
@@ -371,6 +319,12 @@ def _check_target(
                 f"Got {tensor.name!r} with {', '.join(others)}; remove that "
                 f"parametrization first."
             )
+    elif tensor.layer._parameters.get(tensor.tensor_name) is None:
+        raise ValueError(
+            f"{caller} works on plain tensors and on those with maps of statlearn. Got "
+            f"{tensor.name!r}, which hooks of torch.nn.utils compute from others; make "
+            f"it plain first, as with torch.nn.utils.prune.remove."
+        )
 
 
 def _check_make(make: Any, caller: str) -> None:
@@ -385,7 +339,7 @@ def _check_make(make: Any, caller: str) -> None:
         ) from error
 
 
-def _check_map(made: Any, tensor: Selected, caller: str) -> None:
+def _check_map(made: Any, tensor: Selected, in_use: set[int], caller: str) -> None:
     if not isinstance(made, WeightMap):
         raise TypeError(
             f"What 'make' of {caller} returns must be a WeightMap. Got "
@@ -396,6 +350,12 @@ def _check_map(made: Any, tensor: Selected, caller: str) -> None:
         raise TypeError(
             f"A map must call the __init__ of WeightMap. Got {type(made).__name__} for "
             f"{tensor.name!r}, which does not; write super().__init__()."
+        )
+    if id(made) in in_use:
+        raise ValueError(
+            f"The 'make' of {caller} must return a new map for each tensor. Got one "
+            f"that is in use already, {type(made).__name__} for {tensor.name!r}; make "
+            f"it inside of 'make', and share parameters between maps instead."
         )
     if not is_parametrized(tensor.layer, tensor.tensor_name):
         return

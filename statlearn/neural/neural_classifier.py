@@ -20,6 +20,8 @@ from statlearn.utils._validation import apply_class_weight, require_two_classes
 
 # Kinds of labels that JSON can hold.
 _STORED = "biufU"
+# Bytes of a label, beyond which a file would claim memory that its labels do not need.
+_LONGEST = 2**16
 
 
 class NeuralClassifier(ClassifierMixin, NeuralEstimator):
@@ -102,7 +104,8 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
     classes_ : ndarray of shape (n_classes,)
         Labels, sorted.
     state_ : dict of str to ndarray
-        The whole state of the module, that of maps included.
+        The whole state of the module, that of maps included. To change a part, put
+        another array under its name: these cannot be written into.
     history_ : dict of str to list
         Columns "epoch", "loss" and "learning_rate", and "validation_score" of a fit
         with early stopping; one entry an epoch.
@@ -138,8 +141,10 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
     of a fit stays the same until the next one, whatever parameters are set meanwhile.
     ``partial_fit`` keeps the state of the optimizer, also over a pickle; changes of
     parameters reach it with the next ``fit``, and that of `dtype` predictions as well.
-    Results are the same for the same
-    `random_state`, and the random numbers of torch outside are left alone.
+    After a call that fails the weights are those before it, but the optimizer begins
+    anew, and so does the count of epochs. Results are the same for the same
+    `random_state`, and the random numbers of torch outside are left alone; fits in
+    several threads therefore wait for each other.
 
     An epoch costs a forward and a backward pass for each row; memory is that of the
     module, two or three times over, and of a dense batch of rows.
@@ -387,8 +392,7 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
 
     def _target_facts(self) -> dict[str, Any]:
         classes = self.classes_
-        words = classes.dtype.kind == "O" and all(isinstance(c, str) for c in classes)
-        if classes.dtype.kind not in _STORED and not words:
+        if not _can_be_stored(classes):
             raise TypeError(
                 f"The labels of {type(self).__name__} must be numbers or strings to be "
                 f"saved. Got dtype {classes.dtype}; fit to such labels."
@@ -396,8 +400,18 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
         return {"classes": classes.tolist(), "classes_dtype": classes.dtype.str}
 
     def _from_target_facts(self, facts: dict[str, Any]) -> dict[str, Any]:
-        classes = np.array(facts["classes"], dtype=np.dtype(facts["classes_dtype"]))
-        known = classes.dtype.kind in f"{_STORED}O" and classes.ndim == 1
-        if not known or len(classes) != facts["n_outputs"]:
-            raise ValueError(f"labels of shape {classes.shape}, dtype {classes.dtype}")
+        given, dtype = facts["classes"], np.dtype(facts["classes_dtype"])
+        if dtype.itemsize > _LONGEST:
+            raise ValueError(f"labels of dtype {dtype}")
+        classes = np.array(given, dtype=dtype)
+        # In the order of their codes, each once, none NaN.
+        known = _can_be_stored(classes) and np.array_equal(classes, np.unique(classes))
+        if not known or classes.tolist() != given or len(given) != facts["n_outputs"]:
+            raise ValueError(f"labels {given!r} of dtype {dtype}")
         return {"classes_": classes}
+
+
+def _can_be_stored(classes: NDArray[Any]) -> bool:
+    """Return whether JSON can hold labels and give them back."""
+    words = classes.dtype.kind == "O" and all(isinstance(c, str) for c in classes.flat)
+    return words or classes.dtype.kind in _STORED

@@ -266,7 +266,10 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
         return {"flat": self._is_flat}
 
     def _from_target_facts(self, facts: dict[str, Any]) -> dict[str, Any]:
-        return {"_is_flat": bool(facts["flat"])}
+        flat = facts["flat"]
+        if not isinstance(flat, bool) or (flat and facts["n_outputs"] != 1):
+            raise ValueError(f"flat={flat!r} with {facts['n_outputs']} outputs")
+        return {"_is_flat": flat}
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

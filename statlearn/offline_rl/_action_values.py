@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from statlearn.offline_rl._learning import WeightedRows, feature_rows
+from statlearn.offline_rl._learning import (
+    WeightedRows,
+    feature_rows,
+    reached_observations,
+)
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
 
 Array = NDArray[np.float64]
@@ -48,7 +52,7 @@ def transitions_of(
     """Return the rows `index` (m,) of a data set whose actions have `codes` (n,)."""
     return Transitions(
         feature_rows(dataset.observations, caller)[index],
-        feature_rows(dataset.next_observations, caller)[index],
+        feature_rows(reached_observations(dataset, index), caller),
         codes[index],
         dataset.rewards[index].astype(np.float64),
         (~dataset.terminations[index]).astype(np.float64),

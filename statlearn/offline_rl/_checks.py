@@ -49,6 +49,7 @@ def checked_fields(given: dict[str, Any], caller: str) -> Fields:
         )
     _check_rewards(rows["rewards"], "rewards", caller)
     offsets = _offsets(given["offsets"], shape[0], caller)
+    _check_ends(rows["terminations"], offsets, caller)
     n = len(offsets) - 1
     tail = given["tail_rewards"]
     tail = np.zeros(n) if tail is None else column(tail, "tail_rewards", caller)
@@ -68,6 +69,20 @@ def _check_rewards(rewards: NDArray[Any], name: str, caller: str) -> None:
             f"The '{name}' of {caller} must be finite. Got NaN or infinity in "
             f"{np.sum(~finite)} of {len(finite)} places, the first at "
             f"{np.argmin(finite)}; correct them, or drop their episodes."
+        )
+
+
+def _check_ends(
+    terminations: NDArray[np.bool_], offsets: NDArray[np.int64], caller: str
+) -> None:
+    """Refuse trajectories that go on after a termination."""
+    inside = terminations.copy()
+    inside[offsets[1:] - 1] = False
+    if inside.any():
+        raise ValueError(
+            f"The 'terminations' of {caller} must be in the last rows of trajectories. "
+            f"Got {inside.sum()} before, the first in row {np.argmax(inside)}; start a "
+            f"new trajectory after each, in 'offsets'."
         )
 
 

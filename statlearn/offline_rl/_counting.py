@@ -62,7 +62,13 @@ class Counts:
             discrete_actions(dataset, "TabularMDP"), n_actions, "actions"
         )
         state = numbers_of(dataset.observations, n_states, "observations")
-        following = numbers_of(dataset.next_observations, n_states, "next_observations")
+        following = dataset.next_observations
+        # After a termination there may be anything that is no state.
+        unused = ~(goes_on | are_numbers(following, n_states))
+        if unused.any():
+            following = following.copy()
+            following[unused] = dataset.observations[unused]
+        following = numbers_of(following, n_states, "next_observations")
         shape = (
             n_states or int(max(state.max(), following.max())) + 1,
             n_actions or int(action.max()) + 1,
@@ -99,19 +105,25 @@ class Counts:
         return np.bincount(first, minlength=self.shape[0]) / len(first)
 
 
+def are_numbers(values: NDArray[Any], n: int | None) -> NDArray[np.bool_]:
+    """Tell which rows (m, ...) are integers from 0 to n - 1, each in one column."""
+    if np.prod(values.shape[1:]) != 1 or values.dtype.kind not in "fiub":
+        return np.zeros(len(values), bool)
+    column = values.reshape(-1)
+    right = np.isfinite(column) & (column == np.floor(column)) & (column >= 0)
+    return right if n is None else right & (column < n)
+
+
 def numbers_of(values: NDArray[Any], n: int | None, name: str) -> NDArray[np.intp]:
     """Return numbers (m,) from 0 to n - 1, or say which ones are not."""
-    column = values.reshape(len(values), -1)
-    right = column.shape[1] == 1 and np.isfinite(column).all()
-    right = right and bool(np.all(column == np.floor(column)) and column.min() >= 0)
-    if not right or (n is not None and column.max() >= n):
+    if not are_numbers(values, n).all():
         raise ValueError(
             f"A table of states and actions expected {name} that are integers from 0 "
             f"to {'n' if n is None else n} - 1, one for each transition. Got "
             f"{values.dtype} of shape {values.shape} from {values.min()} to "
             f"{values.max()}; number them, or use BehaviorCloning."
         )
-    return column[:, 0].astype(np.intp)
+    return values.reshape(-1).astype(np.intp)
 
 
 def distributions(

@@ -26,7 +26,7 @@ from statlearn.offline_rl._policies import taken_probabilities
 from statlearn.offline_rl._value_estimate import NAMES, ValueEstimate
 from statlearn.offline_rl.behavior_cloning import BehaviorCloning
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
-from statlearn.utils._numbers import positive_integer, real_number
+from statlearn.utils._numbers import positive_integer, read_coverage
 from statlearn.utils._rng import as_generator
 from statlearn.utils._rules import is_thin
 from statlearn.utils._warn import warn
@@ -36,6 +36,8 @@ Array = NDArray[np.float64]
 
 _CALLER = "estimate_value"
 _N_BOOTSTRAPS = 1000
+# Resamples that are in memory at a time.
+_TOGETHER = 50
 
 
 def estimate_value(
@@ -110,7 +112,8 @@ def estimate_value(
     Warns
     -----
     DegenerateWeightsWarning
-        If few trajectories have nearly all weight, or if limits are NaN.
+        If few trajectories have nearly all weight, or if limits are NaN, as those of a
+        single trajectory are.
 
     See Also
     --------
@@ -201,9 +204,10 @@ def estimate_value(
             f"The method {method!r} of {_CALLER} expected products of ratios that are "
             f"finite. Got larger ones; choose 'wis' or 'wpdis'."
         )
-    drawn = generator.multinomial(n, np.full(n, 1.0 / n), size=n_bootstraps)
-    sample = _resampled(estimate, drawn)
-    interval = _interval(sample, 0.5 * (1.0 - coverage)) if n_bootstraps else None
+    sample = _resampled(estimate, n, n_bootstraps, generator)
+    interval = None
+    if n_bootstraps:
+        interval = _interval(sample, 0.5 * (1.0 - coverage), n)
     return ValueEstimate(value, interval, coverage, ess, n, method, gamma, sample)
 
 
@@ -229,23 +233,37 @@ class _Refitted:
         return found
 
 
-def _resampled(estimate: Callable[[Array], Array], drawn: NDArray[Any]) -> Array:
-    """Return estimates (B,) for counts (B, N), few at a time to spare memory."""
-    if not len(drawn):
-        return np.empty(0)
-    return np.concatenate(
-        [
-            estimate(drawn[i : i + 50].astype(np.float64))
-            for i in range(0, len(drawn), 50)
-        ]
-    )
+def _resampled(
+    estimate: Callable[[Array], Array],
+    n: int,
+    n_bootstraps: int,
+    generator: np.random.Generator,
+) -> Array:
+    """Return estimates (B,) of resamples of n trajectories, few at a time."""
+    found = np.empty(n_bootstraps)
+    for start in range(0, n_bootstraps, _TOGETHER):
+        part = found[start : start + _TOGETHER]
+        counts = np.empty((len(part), n))
+        for row in counts:
+            row[:] = np.bincount(generator.integers(n, size=n), minlength=n)
+        part[:] = estimate(counts)
+    return found
 
 
-def _interval(sample: Array, tail: float) -> tuple[float, float]:
+def _interval(sample: Array, tail: float, n: int) -> tuple[float, float]:
     """Return limits; estimates (B,) that are NaN may be below one or above the other.
 
     So of the others no more than `tail` less the share of these lies beyond each limit.
+    Resamples of `n` trajectories say nothing if there is only one.
     """
+    if n == 1:
+        warn(
+            f"The interval of {_CALLER} must be made of at least 2 trajectories, whose "
+            f"differences it measures. Got 1, so that its limits are NaN. Pass more "
+            f"trajectories, or n_bootstraps=0 for the value alone.",
+            DegenerateWeightsWarning,
+        )
+        return np.nan, np.nan
     known = sample[~np.isnan(sample)]
     share = len(known) / len(sample)
     if 1.0 - share > tail:
@@ -357,11 +375,7 @@ def _check_options(method: Any, n_iter: Any, n_bootstraps: Any, coverage: Any) -
             f"pass 'wis' for weighted importance sampling."
         )
     positive_integer(n_iter, "n_iter", _CALLER, "pass 50")
-    share = real_number(coverage, "coverage", _CALLER)
-    if not 0.0 < share < 1.0:
-        raise ValueError(
-            f"The 'coverage' of {_CALLER} must lie in (0, 1). Got {share}; pass 0.95."
-        )
+    read_coverage(coverage, _CALLER)
     if n_bootstraps is None:
         return 0 if method == "fqe" else _N_BOOTSTRAPS
     if n_bootstraps != 0:

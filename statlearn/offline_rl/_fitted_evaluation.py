@@ -20,6 +20,7 @@ from statlearn.offline_rl._learning import (
     discrete_actions,
     feature_rows,
     is_numbered,
+    reached_observations,
 )
 from statlearn.offline_rl._policies import action_probabilities, positions_of
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
@@ -145,7 +146,7 @@ def fit_values(
     actions = discrete_actions(dataset, _CALLER)
     classes, codes = np.unique(actions, return_inverse=True)
     index = np.arange(dataset.n_transitions)
-    shares = shares_of(policy, dataset.next_observations, classes)
+    shares = shares_of(policy, reached_observations(dataset, index), classes)
     models = iterate_values(
         regressor,
         transitions_of(dataset, codes, index, _CALLER),

@@ -8,6 +8,7 @@ often each trajectory comes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -81,15 +82,19 @@ class SumOfRatios:
         """Return the estimate (B,), NaN without weight, for each of counts (B, N)."""
         gains, weights = counts @ self.gains, counts @ self.weights
         ended = counts @ self.ended
-        total = np.zeros(len(counts))
         gone = np.zeros(len(counts))
-        for column in range(weights.shape[1]):
-            gone = gone * self.decay[column] + ended[:, column]
-            whole = weights[:, column] + gone * self.scale[column]
-            # Where no weight is left, nothing is known of what would follow.
-            safe = np.where(whole > 0.0, whole, 1.0)
-            total += np.where(whole > 0.0, gains[:, column] / safe, 0.0)
-        return np.where(weights[:, 0] > 0.0, total, np.nan)
+        # Between changes of the unit, which are few, what has ended adds up.
+        starts = np.flatnonzero(np.r_[True, self.decay[1:] != 1.0])
+        for start, stop in pairwise([*starts, len(self.decay)]):
+            part = ended[:, start:stop]
+            part[:, 0] += gone * self.decay[start]
+            np.cumsum(part, axis=1, out=part)
+            gone = part[:, -1]
+        whole = weights + ended * self.scale
+        # Where no weight is left, nothing is known of what would follow.
+        known = whole > 0.0
+        total = np.divide(gains, whole, out=np.zeros_like(gains), where=known)
+        return np.where(known[:, 0], total.sum(axis=1), np.nan)
 
 
 def per_trajectory(log_weight: Array, returns: Array, *, normalized: bool) -> Any:
@@ -159,7 +164,11 @@ def per_decision(
         + csr_array((final, lengths, row), shape=shape),
         csr_array((weight, step, offsets), shape=shape),
         csr_array((_relative(last, ended_unit[lengths]), lengths, row), shape=shape),
-        _relative(np.r_[-np.inf, ended_unit[:-1]], ended_unit),
+        np.where(
+            np.isfinite(ended_unit),
+            _relative(np.r_[-np.inf, ended_unit[:-1]], ended_unit),
+            1.0,
+        ),
         _relative(ended_unit, unit),
     )
 

@@ -50,6 +50,19 @@ def feature_rows(
     return values.reshape(len(values), -1)
 
 
+def reached_observations(
+    dataset: TrajectoryDataset, index: NDArray[np.int64]
+) -> NDArray[Any]:
+    """Return what follows rows (m,): where nothing does, what was before, as a copy.
+
+    After a termination there may be anything, such as NaN, and nobody may use it.
+    """
+    following = dataset.next_observations[index]
+    ended = dataset.terminations[index]
+    following[ended] = dataset.observations[index[ended]]
+    return following
+
+
 def discrete_actions(dataset: TrajectoryDataset, caller: str) -> NDArray[Any]:
     """Return actions (n,) that are one integer each, or say that they are not."""
     actions = dataset.actions

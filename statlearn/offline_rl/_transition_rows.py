@@ -86,9 +86,7 @@ class RecordedRows:
         data, last, (_, end) = self._dataset, rows.copy(), self.bounds(rows)
         for _ in range(1, self._n_step):
             # Of an episode that has ended, `last` stays where it is from then on.
-            goes_on = last + 1 < end
-            goes_on &= ~(data.terminations.take(last) | data.truncations.take(last))
-            last += goes_on
+            last += (last + 1 < end) & ~data.truncations.take(last)
         return last
 
     def _rewards(self, rows: Integers, last: Integers) -> NDArray[Any]:

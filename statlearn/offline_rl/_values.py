@@ -56,8 +56,9 @@ def initial_values(
     enough = estimator is None and n > _ENOUGH * (d + 1)
     if cv is None or (isinstance(cv, str) and enough):
         if estimator is None:
-            return least_squares_values(X, y) * unit
-        found = clone(estimator).fit(X, y).predict(X)
+            found = least_squares_values(X, y)
+        else:
+            found = clone(estimator).fit(X, y).predict(X)
     else:
         if estimator is None:
             estimator = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES))
@@ -66,7 +67,8 @@ def initial_values(
             # Shuffled, since data sets are often sorted by who made them.
             folds = KFold(min(int(folds), n), shuffle=True, random_state=0)
         found = cross_val_predict(clone(estimator), X, y, cv=folds)
-    return np.asarray(found, dtype=np.float64).reshape(n) * unit
+    with np.errstate(over="ignore"):  # of which the caller tells
+        return np.asarray(found, dtype=np.float64).reshape(n) * unit
 
 
 def group_means(returns: Array, codes: NDArray[np.intp]) -> Array:

@@ -343,7 +343,14 @@ class AdvantageWeighting(_TiltedWeighting):
             self.values_ = initial_values(
                 starts, returns, self.value_estimator, self.cv, type(self).__name__
             )
-        advantages = returns - self.values_
+        with np.errstate(over="ignore"):
+            advantages = returns - self.values_
+        if not np.isfinite(advantages).all():
+            raise ValueError(
+                f"{type(self).__name__} expected returns whose excess over their "
+                f"values is finite. Got returns up to {np.abs(returns).max():.3g} in "
+                f"size; divide the rewards by a constant."
+            )
         if np.ptp(advantages) <= _ROUNDING * np.abs(returns).max():
             return self._tilted(np.zeros(len(returns)), codes)
         return self._tilted(normalized(advantages, self.normalize), codes)
@@ -353,7 +360,10 @@ class AdvantageWeighting(_TiltedWeighting):
             return None
         if isinstance(self.groups, str):
             rows = starts.reshape(len(starts), -1)
-            codes = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+            if rows.shape[1] == 1:  # numbers are sorted much faster than rows
+                codes = np.unique(rows[:, 0], return_inverse=True, equal_nan=False)[1]
+            else:
+                codes = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
             self._warn_of_single(codes)
             return codes
         _, codes = group_codes(self.groups, type(self).__name__)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.offline_rl._counting import Counts, distributions
+from statlearn.offline_rl._counting import Counts, distributions, numbers_of
 from statlearn.offline_rl._learning import draw_classes
 from statlearn.offline_rl._weighting_base import TrajectoryWeighting
 from statlearn.offline_rl.trajectory_dataset import TrajectoryDataset
@@ -108,8 +108,14 @@ class TabularPolicy:
         -------
         probability : ndarray of shape (n, n_actions)
             A row for each state.
+
+        Raises
+        ------
+        ValueError
+            If some are no numbers of states, from 0 to one less than there are.
         """
-        states = np.asarray(observations).reshape(len(observations)).astype(np.intp)
+        values = np.asarray(observations)
+        states = numbers_of(values, len(self.probability), "observations")
         return self.probability[states]
 
     def predict(self, observations: Any) -> NDArray[np.intp]:

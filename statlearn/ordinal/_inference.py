@@ -64,7 +64,8 @@ class Covariance:
 
     def matrix(self) -> Array:
         """Return the covariance (w, w); undetermined rows have inf on the diagonal."""
-        out = self.root @ self.root.T
+        with np.errstate(over="ignore"):
+            out = self.root @ self.root.T
         open_ = self.moved()
         out[open_] = out[:, open_] = 0.0
         out[open_, open_] = np.inf

@@ -29,6 +29,7 @@ from statlearn.quantile.linear_quantile_regression import LinearQuantileRegressi
 from statlearn.quantile.location_scale_quantiles import LocationScaleQuantiles
 from statlearn.quantile.multi_quantile_regressor import MultiQuantileRegressor
 from statlearn.quantile.quantile_aggregator import QuantileAggregator
+from statlearn.utils._wald import WaldTable
 
 __all__ = [
     "AggregationWeightsDisplay",
@@ -43,6 +44,7 @@ __all__ = [
     "QuantileAggregator",
     "QuantileCalibrationDisplay",
     "QuantileWeights",
+    "WaldTable",
     "calibrate_grid",
     "calibrate_interval",
     "fit_quantile_weights",

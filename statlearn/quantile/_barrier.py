@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.quantile._constraint import Constraint
+
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
@@ -34,21 +36,6 @@ _ZERO = 1e-15
 _INTERIOR = 0.1
 # Iterations without a smaller gap after which rounding has taken over.
 _PATIENCE = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What the weights obey: those behind `n_free` leading ones are not negative.
-
-    Attributes
-    ----------
-    n_free : int
-    sum_to_one : bool
-        Holds for the weights that are not free.
-    """
-
-    n_free: int
-    sum_to_one: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +120,7 @@ class Answer:
 
 
 def bounds(
-    block: Block, rule: Rule, w: Array, d: Array, e: Array, pull: Array
+    block: Block, constraint: Constraint, w: Array, d: Array, e: Array, pull: Array
 ) -> tuple[Array, Array]:
     """Return loss and duality gap, each (B,), of weights and duals in their boxes.
 
@@ -142,11 +129,13 @@ def bounds(
     which is the size of optimal weights in problems of unit scale.
     """
     missed = np.abs(pull)
-    bound = pull[:, rule.n_free :]
-    missed[:, rule.n_free :] = 0.0 if rule.sum_to_one else np.maximum(bound, 0.0)
+    bound = pull[:, constraint.n_free :]
+    missed[:, constraint.n_free :] = (
+        0.0 if constraint.sum_to_one else np.maximum(bound, 0.0)
+    )
     size = np.maximum(np.abs(w), 1.0)
     value = np.vecdot(block.y, d) - np.vecdot(size, missed)
-    if rule.sum_to_one:
+    if constraint.sum_to_one:
         value -= bound.max(axis=1)
     primal = block.loss(e)
     return primal, primal - value
@@ -173,16 +162,17 @@ class _State:
 
 
 def minimize(
-    block: Block, rule: Rule, start: Array, *, tol: float, max_iter: int
+    block: Block, constraint: Constraint, start: Array, *, tol: float, max_iter: int
 ) -> Answer:
     """Solve B problems to a relative duality gap.
 
     Parameters
     ----------
     block : Block
-    rule : Rule
+    constraint : Constraint
+        Of coefficients that are not negative behind the free ones.
     start : ndarray of shape (B, c)
-        Weights inside the rule, positive and of sum one where it says so.
+        Weights inside the constraint, positive and of sum one where it says so.
     tol : float
         Of the duality gap, relative to the loss.
     max_iter : int
@@ -193,13 +183,13 @@ def minimize(
         The iterate of the smallest gap.
     """
     e = block.y - block.fitted(start)
-    state = _start(block, rule, start.copy(), e)
-    best = _measure(block, rule, state, e, block.pull(state.d), 0)
+    state = _start(block, constraint, start.copy(), e)
+    best = _measure(block, constraint, state, e, block.pull(state.d), 0)
     zero = _ZERO * best.primal
     live, since = np.arange(len(start)), np.zeros(len(start), np.intp)
     for n_iter in range(max_iter + 1):
         pull = block.pull(state.d)
-        now = _measure(block, rule, state, e, pull, n_iter)
+        now = _measure(block, constraint, state, e, pull, n_iter)
         better = now.gap <= best.gap[live]
         best.put(live[better], now.take(np.flatnonzero(better)))
         since = np.where(better, 0, since + 1)
@@ -210,48 +200,52 @@ def minimize(
         if len(kept) < len(live):
             live, since, block = live[kept], since[kept], block.take(kept)
             state, e, pull = state.take(kept), e[kept], pull[kept]
-        _advance(block, rule, state, e, pull)
+        _advance(block, constraint, state, e, pull)
         e = block.y - block.fitted(state.w)
     return best
 
 
-def _start(block: Block, rule: Rule, w: Array, e: Array) -> _State:
+def _start(block: Block, constraint: Constraint, w: Array, e: Array) -> _State:
+    """Return a state around weights and dual variables zero.
+
+    These obey every dual row, and lie as far from the ends of their boxes as the level
+    says: from the middle of the boxes the way is long at levels next to zero or one.
+    """
     size = np.abs(e).mean(axis=1, keepdims=True)
     floor = np.where(size > 0.0, _INTERIOR * size, 1.0)
     u, v = np.maximum(e, 0.0) + floor, np.maximum(-e, 0.0) + floor
-    middle = 0.5 * (block.up + block.down)
-    d = block.up - middle
-    slope = -block.pull(d)[:, rule.n_free :]
-    r, nu = np.maximum(slope, 0.0), np.zeros(len(w))
-    if slope.size:
-        delta = 0.1 * np.abs(slope).mean(axis=1, keepdims=True)
-        delta = np.where(delta > 0.0, delta, block.up.mean(axis=1, keepdims=True))
-        if rule.sum_to_one:
-            nu = slope.min(axis=1) - delta[:, 0]
-            r = slope - nu[:, None]
-        else:
-            r += delta
-    return _State(w, u, v, d, middle, middle.copy(), r, nu)
+    slack = 0.5 * (block.up + block.down).mean(axis=1)
+    # A basis of free columns may have fewer than there were.
+    r = np.repeat(slack[:, None], w[:, constraint.n_free :].shape[1], axis=1)
+    nu = -slack if constraint.sum_to_one else np.zeros(len(w))
+    return _State(w, u, v, np.zeros_like(block.up), block.up, block.down, r, nu)
 
 
 def _measure(
-    block: Block, rule: Rule, state: _State, e: Array, pull: Array, n_iter: int
+    block: Block,
+    constraint: Constraint,
+    state: _State,
+    e: Array,
+    pull: Array,
+    n_iter: int,
 ) -> Answer:
-    primal, gap = bounds(block, rule, state.w, state.d, e, pull)
+    primal, gap = bounds(block, constraint, state.w, state.d, e, pull)
     gap = np.where(np.isfinite(gap), gap, np.inf)
     return Answer(state.w, state.d, primal, gap, np.full(len(e), n_iter))
 
 
-def _advance(block: Block, rule: Rule, state: _State, e: Array, pull: Array) -> None:
+def _advance(
+    block: Block, constraint: Constraint, state: _State, e: Array, pull: Array
+) -> None:
     """Take one predictor-corrector step in place."""
-    s, k = state, rule.n_free
+    s, k = state, constraint.n_free
     zu, zv = s.zu, s.zv
     ratio_u, ratio_v = s.u / zu, s.v / zv
     D = 1.0 / (ratio_u + ratio_v)
     w = np.maximum(s.w[:, k:], _FLOOR)
     slope = -pull  # the dual rows without their slack r
     slope[:, k:] -= s.nu[:, None]
-    solve = _Solver(block.gram(np.sqrt(D)), s.r / w, rule)
+    solve = _Solver(block.gram(np.sqrt(D)), s.r / w, constraint)
 
     # Predictor: the linearised path to complementarity zero.
     dw, _ = solve(block.pull(D * e) - slope)
@@ -304,17 +298,17 @@ class _Solver:
     Columns are scaled to a unit diagonal, so that the shift means the same to all.
     """
 
-    def __init__(self, gram: Array, barrier: Array, rule: Rule) -> None:
+    def __init__(self, gram: Array, barrier: Array, constraint: Constraint) -> None:
         diagonal = np.einsum("bii->bi", gram)  # a view
         self.barrier = np.zeros_like(diagonal)
-        self.barrier[:, rule.n_free :] = barrier
+        self.barrier[:, constraint.n_free :] = barrier
         diagonal += self.barrier
         self.scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
         self.matrix = gram * self.scale[:, :, None] * self.scale[:, None, :]
         np.einsum("bii->bi", self.matrix)[...] += _SHIFT
         self.ones = np.zeros_like(self.scale)
-        self.ones[:, rule.n_free :] = float(rule.sum_to_one)
-        self.reply = self._solve(self.ones) if rule.sum_to_one else self.ones
+        self.ones[:, constraint.n_free :] = float(constraint.sum_to_one)
+        self.reply = self._solve(self.ones) if constraint.sum_to_one else self.ones
         total = np.vecdot(self.ones, self.reply)
         self.total = np.where(total > 0.0, total, 1.0)
 

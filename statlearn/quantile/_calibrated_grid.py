@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,23 +10,19 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from statlearn.metrics import pinball_loss
+from statlearn.quantile._calibration_rows import read_predictions, read_rows
 from statlearn.quantile._calibrations import apply_to_rows
-from statlearn.quantile._conformal import calibrate_grid, calibrate_interval
+from statlearn.quantile._conformal import (
+    calibrate_grid_scores,
+    calibrate_interval_scores,
+)
 from statlearn.quantile._fit_rows import FitRows, read_fit_rows, take
 from statlearn.quantile._grid import GridRegressor, interpolate_quantiles
 from statlearn.quantile._monotone import monotone_rows
 from statlearn.utils._levels import find_level
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class NewRows:
-    """Rows to predict, with what calibration wants to know of them."""
-
-    X: Any
-    groups: Any
-    sample_weight: Any
 
 
 class CalibratedGridRegressor(GridRegressor):
@@ -50,7 +45,7 @@ class CalibratedGridRegressor(GridRegressor):
     _calibration_optional: ClassVar[bool] = False
 
     _calibrated: ClassVar[tuple[str, ...]] = (
-        "_calibrated_on",
+        "_calibration_rows",
         "_grid_calibration",
         "conformity_scores_",
         "groups_",
@@ -84,7 +79,7 @@ class CalibratedGridRegressor(GridRegressor):
             Quantiles of level 0.5, on a line between its neighbours; of the nearest
             level where 0.5 is outside the grid.
         """
-        return super().predict(new_rows(X, groups, sample_weight))
+        return self._median(X, groups=groups, sample_weight=sample_weight)
 
     def predict_quantiles(
         self, X: Any, levels: Any = None, groups: Any = None, sample_weight: Any = None
@@ -113,7 +108,7 @@ class CalibratedGridRegressor(GridRegressor):
         ValueError
             If a level lies outside those of the fit, or a group is unknown.
         """
-        return super().predict_quantiles(new_rows(X, groups, sample_weight), levels)
+        return self._quantiles(X, levels, groups=groups, sample_weight=sample_weight)
 
     def predict_interval(
         self,
@@ -147,22 +142,21 @@ class CalibratedGridRegressor(GridRegressor):
             If the coverage is no such share, or more than the levels of the fit reach,
             or a group is unknown.
         """
-        rows = new_rows(X, groups, sample_weight)
         if not self._is_calibrated():
-            return super().predict_interval(rows, coverage)
+            return self._interval(
+                X, coverage, groups=groups, sample_weight=sample_weight
+            )
         ends = self._read_coverage(coverage)
         scores = interpolate_quantiles(self.conformity_scores_, self.levels_, ends)
-        calibration = calibrate_interval(
-            -scores[:, 0],
-            -scores[:, 1],
-            np.zeros(len(scores)),
-            coverage,
-            symmetric=self.symmetric,
-            caller=type(self).__name__,
-            **self._calibrated_on,
+        calibration = calibrate_interval_scores(
+            scores,
+            float(coverage),
+            self.symmetric,
+            self._calibration_rows,
+            type(self).__name__,
         )
-        pair = interpolate_quantiles(self._base_grids(rows.X), self.levels_, ends)
-        found = self._apply(calibration, pair, rows)
+        pair = interpolate_quantiles(self._base_grids(X), self.levels_, ends)
+        found = self._apply(calibration, pair, groups, sample_weight)
         return monotone_rows(found, "sort")
 
     def predict_cdf(
@@ -186,7 +180,7 @@ class CalibratedGridRegressor(GridRegressor):
         probabilities : ndarray of shape (n_samples, n_values) or (n_samples,)
             One axis for a single number or a column of values.
         """
-        return super().predict_cdf(new_rows(X, groups, sample_weight), values)
+        return self._cdf(X, values, groups=groups, sample_weight=sample_weight)
 
     def sample(
         self,
@@ -216,8 +210,9 @@ class CalibratedGridRegressor(GridRegressor):
         draws : ndarray of shape (n_samples, n_draws)
             On lines between quantiles, beyond them on lines in normal scores.
         """
-        rows = new_rows(X, groups, sample_weight)
-        return super().sample(rows, n_draws, random_state)
+        return self._draws(
+            X, n_draws, random_state, groups=groups, sample_weight=sample_weight
+        )
 
     def score(
         self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
@@ -241,7 +236,8 @@ class CalibratedGridRegressor(GridRegressor):
         score : float
             At most zero, the greater the better; unlike an R^2 in units of `y`.
         """
-        return super().score(new_rows(X, groups, None), y, sample_weight)
+        grid = self.predict_quantiles(X, groups=groups)
+        return -pinball_loss(y, grid, self.levels_, sample_weight=sample_weight)
 
     # -- calibration ------------------------------------------------------------
 
@@ -309,18 +305,18 @@ class CalibratedGridRegressor(GridRegressor):
         if sample_weight is not None:
             counted = np.flatnonzero(sample_weight)
         scores = scores[counted]
-        self._calibrated_on = {
-            "method": method,
-            "folds": take(folds, counted),
-            "sample_weight": take(sample_weight, counted),
-            "groups": take(groups, counted),
-        }
-        self._grid_calibration = calibrate_grid(
-            -scores,
+        caller = type(self).__name__
+        self._calibration_rows = read_rows(
+            read_predictions(scores, len(self.levels_), "grid", caller),
             np.zeros(len(scores)),
-            self.levels_,
-            caller=type(self).__name__,
-            **self._calibrated_on,
+            method,
+            take(folds, counted),
+            take(sample_weight, counted),
+            take(groups, counted),
+            caller,
+        )
+        self._grid_calibration = calibrate_grid_scores(
+            scores, self.levels_, self._calibration_rows, caller
         )
         self.conformity_scores_ = scores
         self.offsets_ = self._grid_calibration.offsets
@@ -340,38 +336,36 @@ class CalibratedGridRegressor(GridRegressor):
             f"none; call calibrate(X, y) first."
         )
 
-    def _apply(self, calibration: Any, values: Array, rows: NewRows) -> Array:
-        weight = rows.sample_weight
+    def _apply(
+        self, calibration: Any, values: Array, groups: Any, weight: Any
+    ) -> Array:
         if weight is None and calibration.weighted:
             weight = np.ones(values.shape[-2])
         return apply_to_rows(
             calibration,
             values,
-            rows.groups,
+            groups,
             weight,
             type(self).__name__,
             "sample_weight",
         )
 
-    def _predict_grid(self, rows: NewRows) -> Array:
+    def _predict_grid(
+        self, X: Any, *, groups: Any = None, sample_weight: Any = None
+    ) -> Array:
         if not self._is_calibrated():
-            for name in ("groups", "sample_weight"):
-                if getattr(rows, name) is not None:
+            for name, given in (("groups", groups), ("sample_weight", sample_weight)):
+                if given is not None:
                     raise ValueError(
                         f"The '{name}' of {type(self).__name__} must be None where "
                         f"nothing is calibrated with them. Got {name}; call "
                         f"calibrate(X, y, {name}=...) first, or leave them out."
                     )
-            return self._full_grid(rows.X)
-        grids = self._base_grids(rows.X)
+            return self._full_grid(X)
+        grids = self._base_grids(X)
         median = find_level(self.levels_, 0.5)
         if grids.ndim == 3 and median is not None:
             # The level that is not calibrated is that of the model of all rows.
-            grids[:, :, median] = self._full_grid(rows.X)[:, median]
-        found = self._apply(self._grid_calibration, grids, rows)
+            grids[:, :, median] = self._full_grid(X)[:, median]
+        found = self._apply(self._grid_calibration, grids, groups, sample_weight)
         return monotone_rows(found, "sort")
-
-
-def new_rows(X: Any, groups: Any, weight: Any) -> NewRows:
-    """Return rows with their groups and weights, as they are if they come with them."""
-    return X if isinstance(X, NewRows) else NewRows(X, groups, weight)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from statlearn.quantile._constraint import Constraint
 from statlearn.quantile._interior_point import PinballFit, solve_pinball
 
 Array = NDArray[np.float64]
@@ -66,15 +67,14 @@ def solve_many_columns(
     """
     ones, rough, n_iter = np.ones((int(intercept), len(y))), _ROUGH, 0
     chosen = np.unique(first)
+    constraint = Constraint(nonneg=True, sum_to_one=True, n_free=int(intercept))
     for n_round in range(_MAX_ROUNDS):
         fit = solve_pinball(
             np.concatenate([ones, columns[chosen]]).T,
             y,
             level,
             weight,
-            nonneg=True,
-            sum_to_one=True,
-            n_free=int(intercept),
+            constraint=constraint,
             tol=rough,
             max_iter=max_iter,
         )

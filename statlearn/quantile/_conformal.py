@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.exceptions import SmallCalibrationWarning
-from statlearn.quantile._calibration_rows import read_predictions, read_rows, stack_ends
+from statlearn.quantile._calibration_rows import (
+    CalibrationRows,
+    read_predictions,
+    read_rows,
+    stack_ends,
+)
 from statlearn.quantile._calibrations import (
     GridCalibration,
     IntervalCalibration,
@@ -35,7 +40,6 @@ def calibrate_grid(
     folds: Any = None,
     sample_weight: Any = None,
     groups: Any = None,
-    caller: str = "calibrate_grid",
 ) -> GridCalibration:
     r"""Learn how far each level of a grid of quantiles has to move.
 
@@ -62,8 +66,6 @@ def calibrate_grid(
         then need one as well, on the same scale.
     groups : array-like of shape (n,), default=None
         Labels. Each group is calibrated by its own rows.
-    caller : str, default="calibrate_grid"
-        Name for messages.
 
     Returns
     -------
@@ -126,16 +128,24 @@ def calibrate_grid(
     >>> calibration.apply([[0.0, 1.0, 2.0]]).round(3)
     array([[0.5, 1. , 1.8]])
     """
+    caller = "calibrate_grid"
     levels = read_levels(levels, caller)
     values = read_predictions(grid, len(levels), "grid", caller)
     rows = read_rows(values, y, method, folds, sample_weight, groups, caller)
+    scores = rows.y[:, np.newaxis] - values[rows.kept]
+    return calibrate_grid_scores(scores, levels, rows, caller)
+
+
+def calibrate_grid_scores(
+    scores: Array, levels: Array, rows: CalibrationRows, caller: str
+) -> GridCalibration:
+    """Return the calibration by scores (n, q) of rows, targets minus quantiles."""
     signs = np.where(levels < 0.5, -1.0, 1.0)
     shares = np.maximum(levels, 1.0 - levels)
     median = find_level(levels, 0.5)
     if median is not None:
         shares[median] = np.nan
-    scores = signs * (rows.y[:, np.newaxis] - values[rows.kept])
-    found = rows.calibration(signs, shares, scores)
+    found = rows.calibration(signs, shares, signs * scores)
     if not rows.weighted:
         _warn_of_few_rows(
             found["ends"],
@@ -159,7 +169,6 @@ def calibrate_interval(
     folds: Any = None,
     sample_weight: Any = None,
     groups: Any = None,
-    caller: str = "calibrate_interval",
 ) -> IntervalCalibration:
     r"""Learn how much wider or narrower intervals have to be for a given coverage.
 
@@ -186,8 +195,6 @@ def calibrate_interval(
         then need one as well, on the same scale.
     groups : array-like of shape (n,), default=None
         Labels. Each group is calibrated by its own rows.
-    caller : str, default="calibrate_interval"
-        Name for messages.
 
     Returns
     -------
@@ -249,12 +256,21 @@ def calibrate_interval(
     >>> calibration.apply([3.0], [5.0])
     array([[2.5, 5.5]])
     """
+    caller = "calibrate_interval"
     coverage = read_coverage(coverage, caller)
     values = stack_ends(lower, upper, caller)
     values = read_predictions(values, 2, "lower and upper", caller)
     rows = read_rows(values, y, method, folds, sample_weight, groups, caller)
+    scores = rows.y[:, np.newaxis] - values[rows.kept]
+    return calibrate_interval_scores(scores, coverage, symmetric, rows, caller)
+
+
+def calibrate_interval_scores(
+    scores: Array, coverage: float, symmetric: bool, rows: CalibrationRows, caller: str
+) -> IntervalCalibration:
+    """Return the calibration by scores (n, 2) of rows, targets minus ends."""
     signs = np.array([-1.0, 1.0])
-    scores = signs * (rows.y[:, np.newaxis] - values[rows.kept])
+    scores = signs * scores
     share = coverage
     if symmetric:
         scores = np.repeat(scores.max(axis=1, keepdims=True), 2, axis=1)

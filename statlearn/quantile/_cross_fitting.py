@@ -19,6 +19,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
 from statlearn.quantile._base_models import fit_base, predict_grid
+from statlearn.quantile._fit_rows import FitRows
 from statlearn.utils._rng import as_generator
 from statlearn.utils._sklearn import take_rows
 
@@ -187,10 +188,13 @@ def cross_fit(
     fit : CrossFit
         After K m fits, and m more with `refit`.
     """
-    tasks = [((k,), folds.train[k], (folds.test[k],)) for k in range(len(folds))]
-    done = _fit_all(
-        models, X, y, levels, tasks, sample_weight, random_state, n_jobs, keep, refit
-    )
+    tasks = [
+        _Task((k,), folds.train[k], (folds.test[k],), keep) for k in range(len(folds))
+    ]
+    if refit:
+        tasks.append(_ALL_ROWS)
+    plan = _FitPlan(models, levels, tasks, random_state, n_jobs)
+    done = plan.fit(FitRows(X, y, sample_weight, None))
     stack = _stack(folds, [(k, done[(k,)].grids[0]) for k in range(len(folds))])
     fold_estimators = [done[(k,)].fitted for k in range(len(folds))] if keep else []
     return CrossFit(folds, stack, fold_estimators, done[()].fitted if refit else [])
@@ -234,9 +238,7 @@ def nested_cross_fit(
         If no rows are left outside of two folds.
     """
     numbers = range(len(folds))
-    tasks: list[tuple[tuple[int, ...], Rows, tuple[Rows, ...]]] = [
-        ((k,), folds.train[k], (folds.test[k],)) for k in numbers
-    ]
+    tasks = [_Task((k,), folds.train[k], (folds.test[k],)) for k in numbers]
     for k, other in combinations(numbers, 2):
         both = np.intersect1d(folds.train[k], folds.train[other])
         if not len(both):
@@ -245,10 +247,9 @@ def nested_cross_fit(
                 f"folds. Got none outside of folds {k} and {other} of {len(folds)}; "
                 f"pass a 'cv' of three folds or more."
             )
-        tasks.append(((k, other), both, (folds.test[k], folds.test[other])))
-    done = _fit_all(
-        models, X, y, levels, tasks, sample_weight, random_state, n_jobs, True, True
-    )
+        tasks.append(_Task((k, other), both, (folds.test[k], folds.test[other])))
+    plan = _FitPlan(models, levels, [*tasks, _ALL_ROWS], random_state, n_jobs)
+    done = plan.fit(FitRows(X, y, sample_weight, None))
     stack = _stack(folds, [(k, done[(k,)].grids[0]) for k in numbers])
     inner = []
     for k in numbers:
@@ -277,67 +278,86 @@ class _Done:
     grids: list[Array]
 
 
-def _fit_all(
-    models: Models,
-    X: Any,
-    y: Array,
-    levels: Array,
-    tasks: Sequence[tuple[tuple[int, ...], Rows, tuple[Rows, ...]]],
-    sample_weight: Array | None,
-    random_state: Any,
-    n_jobs: int | None,
-    keep: bool,
-    refit: bool,
-) -> dict[tuple[int, ...], _Done]:
-    """Fit all models to the rows of each task, named by the folds left out."""
-    jobs: list[Any] = [(train, tests, keep) for _, train, tests in tasks]
-    names = [name for name, _, _ in tasks]
-    if refit:
-        jobs.append((None, (), True))
-        names.append(())
-    # Drawn here, so that the answer does not depend on who runs what.
-    seeds = as_generator(random_state).integers(2**31, size=(len(jobs), len(models)))
-    found = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_one)(
-            name, seeded(model, seed), X, y, levels, sample_weight, train, tests, kept
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """Rows to fit models to, and sets of rows that they predict.
+
+    Attributes
+    ----------
+    left_out : tuple of int
+        Folds that are left out, which name the task.
+    train : ndarray or None
+        None for all rows.
+    tests : tuple of ndarray
+    keep : bool, default=True
+        Whether the fitted models are kept.
+    """
+
+    left_out: tuple[int, ...]
+    train: Rows | None
+    tests: tuple[Rows, ...]
+    keep: bool = True
+
+
+_ALL_ROWS = _Task((), None, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _FitPlan:
+    """What to fit m models to, and what they predict.
+
+    Attributes
+    ----------
+    models : sequence of m pairs (name, estimator)
+    levels : ndarray of shape (q,)
+    tasks : list of _Task
+    random_state : int, Generator, RandomState or None
+    n_jobs : int or None
+    """
+
+    models: Models
+    levels: Array
+    tasks: list[_Task]
+    random_state: Any
+    n_jobs: int | None
+
+    def fit(self, rows: FitRows) -> dict[tuple[int, ...], _Done]:
+        """Fit all models to the rows of each task, named by the folds left out."""
+        m = len(self.models)
+        # Drawn here, so that the answer does not depend on who runs what.
+        rng = as_generator(self.random_state)
+        seeds = rng.integers(2**31, size=(len(self.tasks), m))
+        found = Parallel(n_jobs=self.n_jobs)(
+            delayed(_fit_one)(name, seeded(model, seed), rows, task, self.levels)
+            for task, row in zip(self.tasks, seeds.tolist(), strict=True)
+            for (name, model), seed in zip(self.models, row, strict=True)
         )
-        for (train, tests, kept), row in zip(jobs, seeds.tolist(), strict=True)
-        for (name, model), seed in zip(models, row, strict=True)
-    )
-    done = {}
-    for number, name in enumerate(names):
-        own = found[number * len(models) : (number + 1) * len(models)]
-        by_rows = zip(*(grids for _, grids in own), strict=True)
-        grids = [np.stack(parts, axis=1) for parts in by_rows]
-        done[name] = _Done([fitted for fitted, _ in own], grids)
-    return done
+        done = {}
+        for number, task in enumerate(self.tasks):
+            own = found[number * m : (number + 1) * m]
+            by_rows = zip(*(grids for _, grids in own), strict=True)
+            grids = [np.stack(parts, axis=1) for parts in by_rows]
+            done[task.left_out] = _Done([fitted for fitted, _ in own], grids)
+        return done
 
 
 def _fit_one(
-    name: str,
-    model: Any,
-    X: Any,
-    y: Array,
-    levels: Array,
-    sample_weight: Array | None,
-    train: Rows | None,
-    tests: tuple[Rows, ...],
-    keep: bool,
+    name: str, model: Any, rows: FitRows, task: _Task, levels: Array
 ) -> tuple[Any, list[Array]]:
     """Return a fitted model, if it is to be kept, and its grids for sets of rows."""
-    if train is None:
-        fitted = fit_base(model, X, y, sample_weight, name)
-    else:
-        weight = None if sample_weight is None else sample_weight[train]
-        if weight is not None and not weight.any():
-            raise ValueError(
-                f"Cross-fitting expected rows with weight to fit {name!r} to outside "
-                f"of each fold. Got none in {len(train)} rows; leave out rows of zero "
-                f"weight, or pass a 'cv' that shuffles."
-            )
-        fitted = fit_base(model, take_rows(X, train), y[train], weight, name)
-    grids = [predict_grid(fitted, take_rows(X, rows), levels, name) for rows in tests]
-    return (fitted if keep else None), grids
+    own = rows if task.train is None else rows.take(task.train)
+    if own.weight is not None and not own.weight.any():
+        raise ValueError(
+            f"Cross-fitting expected rows with weight to fit {name!r} to outside "
+            f"of each fold. Got none in {len(own.y)} rows; leave out rows of zero "
+            f"weight, or pass a 'cv' that shuffles."
+        )
+    fitted = fit_base(model, own.X, own.y, own.weight, name)
+    grids = [
+        predict_grid(fitted, take_rows(rows.X, test), levels, name)
+        for test in task.tests
+    ]
+    return (fitted if task.keep else None), grids
 
 
 def seeded(estimator: Any, seed: int) -> Any:

@@ -77,7 +77,10 @@ def cdf_between(grid: Array, levels: Array, values: Array, count: Counts) -> Arr
     ):
         rows, _ = np.nonzero(outside)
         if len(rows):
-            found[outside] = _tail_cdf(grid[rows], levels, values[outside], end, inner)
+            tail = _tail_cdf(grid[rows], levels, values[outside], end, inner)
+            # Next to the end rounding may take it to the other side of its level.
+            limit = np.minimum if end == 0 else np.maximum
+            found[outside] = limit(tail, levels[end])
     found[values == np.inf] = 1.0
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, column_or_1d
 
 from statlearn.quantile._forecasts import read_forecasts
+from statlearn.utils._choices import one_of
+from statlearn.utils._columns import hardly_vary
 from statlearn.utils._levels import read_levels
+from statlearn.utils._numbers import number_in, positive_integer
 from statlearn.utils._validation import read_sample_weight
 
 Array = NDArray[np.float64]
@@ -136,9 +138,7 @@ class LinearGate:
             )
         weight = read_sample_weight(sample_weight, y, caller)
         share = weight / weight.sum()
-        self._center = share @ X
-        spread = np.sqrt(share @ (X - self._center) ** 2)
-        self._spread = np.where(spread > 0.0, spread, 1.0)
+        self._standardise(X[share > 0.0], share[share > 0.0])
         problem = _Problem(
             Q=Q,
             y=y,
@@ -201,21 +201,24 @@ class LinearGate:
         return softmax(logits, axis=1)
 
     def _check_parameters(self) -> None:
-        if self.resolution not in ("coarse", "medium"):
-            raise ValueError(
-                f"The 'resolution' of LinearGate must be 'coarse' or 'medium'. Got "
-                f"{self.resolution!r}; pass one of them."
-            )
-        if not (isinstance(self.alpha, Real) and 0.0 <= self.alpha < np.inf):
-            raise ValueError(
-                f"The 'alpha' of LinearGate must be a finite number >= 0. Got "
-                f"{self.alpha!r}; pass 0 for no penalty."
-            )
-        if not (isinstance(self.max_iter, Integral) and self.max_iter >= 1):
-            raise ValueError(
-                f"The 'max_iter' of LinearGate must be an integer >= 1. Got "
-                f"{self.max_iter!r}; pass for example 200."
-            )
+        caller = "LinearGate"
+        one_of(self.resolution, ("coarse", "medium"), "resolution", caller)
+        hint = "pass 0 for no penalty"
+        number_in(self.alpha, "alpha", caller, hint, 0.0, np.inf, closed="left")
+        positive_integer(self.max_iter, "max_iter", caller, "pass for example 200")
+
+    def _standardise(self, X: Array, share: Array) -> None:
+        """Store centre and spread of features (n, d) of rows with shares (n,)."""
+        low, high = X.min(axis=0), X.max(axis=0)
+        # In a unit of their own, whose squares are in range.
+        unit = np.ldexp(1.0, np.frexp(np.maximum(np.abs(low), np.abs(high)))[1])
+        scaled = X / unit
+        center = share @ scaled
+        spread = np.sqrt(share @ (scaled - center) ** 2)
+        constant = hardly_vary(low, high)
+        self._center = np.where(constant, low, unit * center)
+        # Nothing is known of a feature that was constant, whatever it is later.
+        self._spread = np.where(constant, np.inf, unit * spread)
 
     def _design(self, X: Array) -> Array:
         """Return standardised features (n, 1 + d) after a column of ones."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from statlearn.quantile._distribution import (
 )
 from statlearn.utils._grids import FloatArray, read_grid
 from statlearn.utils._levels import SAME_LEVEL, read_levels
-from statlearn.utils._numbers import read_coverage
+from statlearn.utils._numbers import positive_integer, read_coverage
 from statlearn.utils._rng import as_generator
 from statlearn.utils._validation import as_numbers
 
@@ -102,7 +101,9 @@ def _interpolate(grid: FloatArray, levels: Array, wanted: Array) -> FloatArray:
 class GridRegressor(RegressorMixin, BaseEstimator, ABC):
     """Base of the estimators that predict a grid of quantiles.
 
-    A subclass sets ``levels_`` in ``fit`` and gives ``_predict_grid``.
+    A subclass sets ``levels_`` in ``fit`` and gives ``_predict_grid``. Where that takes
+    more than X, such as groups, public methods of the subclass hand it on to those with
+    an underscore.
 
     Attributes
     ----------
@@ -112,7 +113,7 @@ class GridRegressor(RegressorMixin, BaseEstimator, ABC):
     levels_: Array
 
     @abstractmethod
-    def _predict_grid(self, X: Any) -> Array:
+    def _predict_grid(self, X: Any, *args: Any, **beside: Any) -> Array:
         """Return the quantiles (n, q) at ``levels_``."""
 
     def __sklearn_tags__(self) -> Tags:
@@ -135,9 +136,12 @@ class GridRegressor(RegressorMixin, BaseEstimator, ABC):
             Quantiles of level 0.5, on a line between its neighbours; of the nearest
             level where 0.5 is outside the grid.
         """
+        return self._median(X)
+
+    def _median(self, X: Any, **beside: Any) -> Array:
         check_is_fitted(self)
         middle = np.clip([0.5], self.levels_[0], self.levels_[-1])
-        return _interpolate(self._predict_grid(X), self.levels_, middle)[:, 0]
+        return _interpolate(self._predict_grid(X, **beside), self.levels_, middle)[:, 0]
 
     def predict_quantiles(self, X: Any, levels: Any = None) -> Array:
         """Predict quantiles.
@@ -160,12 +164,15 @@ class GridRegressor(RegressorMixin, BaseEstimator, ABC):
         ValueError
             If a level lies outside those of the fit.
         """
+        return self._quantiles(X, levels)
+
+    def _quantiles(self, X: Any, levels: Any, **beside: Any) -> Array:
         check_is_fitted(self)
         if levels is None:
-            return self._predict_grid(X)
+            return self._predict_grid(X, **beside)
         wanted = read_levels(levels, type(self).__name__)
         refuse_outside(wanted, self.levels_, type(self).__name__)
-        return _interpolate(self._predict_grid(X), self.levels_, wanted)
+        return _interpolate(self._predict_grid(X, **beside), self.levels_, wanted)
 
     def predict_interval(self, X: Any, coverage: float = 0.8) -> Array:
         """Predict central intervals.
@@ -187,9 +194,12 @@ class GridRegressor(RegressorMixin, BaseEstimator, ABC):
         ValueError
             If the coverage is no such share, or more than the levels of the fit reach.
         """
+        return self._interval(X, coverage)
+
+    def _interval(self, X: Any, coverage: float, **beside: Any) -> Array:
         check_is_fitted(self)
         ends = self._read_coverage(coverage)
-        return _interpolate(self._predict_grid(X), self.levels_, ends)
+        return _interpolate(self._predict_grid(X, **beside), self.levels_, ends)
 
     def predict_cdf(self, X: Any, values: Any) -> Array:
         """Predict the probability that a target is not above values.
@@ -211,9 +221,12 @@ class GridRegressor(RegressorMixin, BaseEstimator, ABC):
         ValueError
             If values are missing or of another shape, or the fit has one level only.
         """
+        return self._cdf(X, values)
+
+    def _cdf(self, X: Any, values: Any, **beside: Any) -> Array:
         check_is_fitted(self)
         self._require_two_levels()
-        grid = self._predict_grid(X)
+        grid = self._predict_grid(X, **beside)
         wanted = as_numbers(values)
         fits = wanted.ndim <= 1 or wanted.shape == (len(grid), 1)
         if not fits or not wanted.size or np.isnan(wanted).any():
@@ -245,18 +258,21 @@ class GridRegressor(RegressorMixin, BaseEstimator, ABC):
 
         Raises
         ------
+        TypeError
+            If the number of draws is no integer.
         ValueError
-            If the number of draws is not positive, or the fit has one level only.
+            If it is not positive, or the fit has one level only.
         """
+        return self._draws(X, n_draws, random_state)
+
+    def _draws(self, X: Any, n_draws: Any, random_state: Any, **beside: Any) -> Array:
         check_is_fitted(self)
         self._require_two_levels()
-        if not (isinstance(n_draws, Integral) and n_draws >= 1):
-            raise ValueError(
-                f"The 'n_draws' of {type(self).__name__} must be an integer >= 1. Got "
-                f"{n_draws!r}; pass the number of draws for each row."
-            )
+        hint = "pass the number of draws for each row"
+        n_draws = positive_integer(n_draws, "n_draws", type(self).__name__, hint)
         rng = as_generator(random_state)
-        return grid_sample(self._predict_grid(X), self.levels_, int(n_draws), rng)
+        grid = self._predict_grid(X, **beside)
+        return grid_sample(grid, self.levels_, n_draws, rng)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return minus the mean pinball loss over rows and levels.

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.quantile._barrier import Answer, Block, Rule
+from statlearn.quantile._barrier import Answer, Block
+from statlearn.quantile._constraint import Constraint
 from statlearn.quantile._row_reduction import minimize_many_rows
 from statlearn.quantile._smoothed import minimize_smoothed
 from statlearn.quantile._standard_form import standard_form
@@ -59,11 +60,9 @@ def solve_pinball(
     level: float | Array,
     weight: Array | None = None,
     *,
-    nonneg: bool,
-    sum_to_one: bool,
-    n_free: int = 0,
+    constraint: Constraint,
     tol: float = 1e-9,
-    max_iter: int = 100,
+    max_iter: int = 500,
 ) -> PinballFit:
     """Minimise the weighted pinball loss of ``y - X @ coef`` exactly.
 
@@ -80,13 +79,10 @@ def solve_pinball(
         In (0, 1), for all rows or for each.
     weight : ndarray of shape (N,), default=None
         Not negative, not all zero; None stands for ones.
-    nonneg, sum_to_one : bool
-        Whether coefficients are not negative, and have a sum of one.
-    n_free : int, default=0
-        Leading columns, such as an intercept, that neither of the two concerns.
+    constraint : Constraint
     tol : float, default=1e-9
         Of the duality gap, relative to the objective.
-    max_iter : int, default=100
+    max_iter : int, default=500
 
     Returns
     -------
@@ -98,9 +94,7 @@ def solve_pinball(
         y,
         levels,
         weight,
-        nonneg=nonneg,
-        sum_to_one=sum_to_one,
-        n_free=n_free,
+        constraint=constraint,
         tol=tol,
         max_iter=max_iter,
     )
@@ -113,11 +107,9 @@ def solve_pinball_batch(
     level: Array,
     weight: Array | None = None,
     *,
-    nonneg: bool,
-    sum_to_one: bool,
-    n_free: int = 0,
+    constraint: Constraint,
     tol: float = 1e-9,
-    max_iter: int = 100,
+    max_iter: int = 500,
     smoothed: bool = False,
 ) -> PinballFit:
     """Solve B problems that share y and weights, and perhaps X, as `solve_pinball`.
@@ -130,10 +122,9 @@ def solve_pinball_batch(
     level : ndarray of shape (B,), (B, 1) or (B, N)
         Level of each problem, or of each of its rows.
     weight : ndarray of shape (N,), default=None
-    nonneg, sum_to_one : bool
-    n_free : int, default=0
+    constraint : Constraint
     tol : float, default=1e-9
-    max_iter : int, default=100
+    max_iter : int, default=500
     smoothed : bool, default=False
         Whether an approximation by quasi-Newton steps will do.
 
@@ -149,16 +140,16 @@ def solve_pinball_batch(
     if not kept.all():
         X, y, weight = X[..., kept, :], y[kept], weight[kept]
         level = level[:, kept] if level.shape[1] > 1 else level
-    form = standard_form(
-        X, y, level, weight, nonneg=nonneg, sum_to_one=sum_to_one, n_free=n_free
-    )
+    form = standard_form(X, y, level, weight, constraint)
     limits: dict[str, Any] = {"tol": tol, "max_iter": max_iter}
     if smoothed:
-        answer = minimize_smoothed(form.block, form.rule, form.start, **limits)
+        answer = minimize_smoothed(form.block, form.constraint, form.start, **limits)
     else:
         kind = _kinds(level, len(y))
-        answer = minimize_many_rows(form.block, form.rule, kind, form.start, **limits)
-    answer = _without_dust(form.block, form.rule, answer, tol)
+        answer = minimize_many_rows(
+            form.block, form.constraint, kind, form.start, **limits
+        )
+    answer = _without_dust(form.block, form.constraint, answer, tol)
     dual = np.zeros((len(level), len(kept)))
     dual[:, kept] = answer.d * weight.mean()
     unit = form.unit * weight.mean()
@@ -179,15 +170,17 @@ def _kinds(level: Array, n_rows: int) -> NDArray[np.intp]:
     return np.stack([np.unique(row, return_inverse=True)[1] for row in level])
 
 
-def _without_dust(block: Block, rule: Rule, answer: Answer, tol: float) -> Answer:
+def _without_dust(
+    block: Block, constraint: Constraint, answer: Answer, tol: float
+) -> Answer:
     """Set weights to zero that the barrier kept just above, if the loss allows it."""
-    inner = answer.w[:, rule.n_free :]
+    inner = answer.w[:, constraint.n_free :]
     if not inner.size:
         return answer
     inner = np.where(inner > _DUST * inner.max(axis=1, keepdims=True), inner, 0.0)
-    if rule.sum_to_one:
+    if constraint.sum_to_one:
         inner /= inner.sum(axis=1, keepdims=True)
-    w = np.concatenate([answer.w[:, : rule.n_free], inner], axis=1)
+    w = np.concatenate([answer.w[:, : constraint.n_free], inner], axis=1)
     primal = block.loss(block.y - block.fitted(w))
     gap = answer.gap + primal - answer.primal
     cleaned = Answer(w, answer.d, primal, gap, answer.n_iter)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from statlearn.quantile._constraint import FREE
 from statlearn.quantile._interior_point import solve_pinball_batch
 
 Array = NDArray[np.float64]
@@ -82,8 +83,7 @@ def fit_by_interior_point(
             y,
             some,
             weight,
-            nonneg=False,
-            sum_to_one=False,
+            constraint=FREE,
             tol=tol,
             max_iter=max_iter,
         )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog
 
+from statlearn.quantile._constraint import Constraint
 from statlearn.quantile._interior_point import PinballFit
 
 Array = NDArray[np.float64]
@@ -27,9 +28,7 @@ def solve_linear_program(
     level: Array,
     weight: Array,
     *,
-    nonneg: bool,
-    sum_to_one: bool,
-    n_free: int,
+    constraint: Constraint,
     noncrossing: bool,
     tol: float,
 ) -> PinballFit:
@@ -44,9 +43,7 @@ def solve_linear_program(
     X : ndarray of shape (B, N, c)
     y, weight : ndarray of shape (N,)
     level : ndarray of shape (B,) or (B, N)
-    nonneg, sum_to_one : bool
-        For the columns behind the `n_free` leading ones.
-    n_free : int
+    constraint : Constraint
     noncrossing : bool
     tol : float
         Of the duality gap, relative to the objective.
@@ -63,16 +60,17 @@ def solve_linear_program(
     RuntimeError
         If HiGHS fails.
     """
-    program = _Program.of(X, y, level, weight, nonneg, sum_to_one, n_free, noncrossing)
+    program = _Program.of(X, y, level, weight, constraint, noncrossing)
     result = program.solve()
     n_problems, _, c = X.shape
     coef = result.x[: n_problems * c].reshape(n_problems, c)
-    if nonneg:
-        coef[:, n_free:] = np.maximum(coef[:, n_free:], 0.0)
-    if sum_to_one:
-        coef[:, n_free:] /= coef[:, n_free:].sum(axis=1, keepdims=True)
+    inner = coef[:, constraint.n_free :]
+    if constraint.nonneg:
+        np.maximum(inner, 0.0, out=inner)
+    if constraint.sum_to_one:
+        inner /= inner.sum(axis=1, keepdims=True)
     objective = program.objective(coef)
-    d, bound, missed = program.bound(result, nonneg, sum_to_one, n_free)
+    d, bound, missed = program.bound(result)
     gap = max(objective - bound + float((np.abs(coef) * missed).sum()), 0.0)
     unit = program.unit
     return PinballFit(
@@ -103,6 +101,7 @@ class _Program:
         What must not be above zero for fits in order.
     least : ndarray of shape (B c,)
         Lower limits of the coefficients.
+    constraint : Constraint
     """
 
     unit: float
@@ -114,6 +113,7 @@ class _Program:
     right: Array
     steps: Any
     least: Array
+    constraint: Constraint
 
     @classmethod
     def of(
@@ -122,9 +122,7 @@ class _Program:
         y: Array,
         level: Array,
         weight: Array,
-        nonneg: bool,
-        sum_to_one: bool,
-        n_free: int,
+        constraint: Constraint,
         noncrossing: bool,
     ) -> _Program:
         """Return the program of the problems."""
@@ -135,20 +133,22 @@ class _Program:
         rows = sparse.block_diag([*(X / unit)], format="csr")
         eye = sparse.eye_array(n_problems * n, format="csr")
         equal, right = sparse.hstack([rows, eye, -eye], format="csr"), target.ravel()
-        if sum_to_one:
-            summed = (np.arange(c) >= n_free)[None].astype(float)
+        if constraint.sum_to_one:
+            summed = (np.arange(c) >= constraint.n_free)[None].astype(float)
             sums = sparse.block_diag([summed] * n_problems)
             empty = sparse.csr_array((n_problems, 2 * n_problems * n))
             sums = sparse.hstack([sums, empty], format="csr")
             equal = sparse.vstack([equal, sums], format="csr")
             right = np.concatenate([right, np.ones(n_problems)])
         least = np.full((n_problems, c), -np.inf)
-        if nonneg:
-            least[:, n_free:] = 0.0
+        if constraint.nonneg:
+            least[:, constraint.n_free :] = 0.0
         ordered = noncrossing and n_problems > 1
         steps = rows[:-n] - rows[n:] if ordered else None
         down = weight - up
-        return cls(unit, target, up, down, rows, equal, right, steps, least.ravel())
+        return cls(
+            unit, target, up, down, rows, equal, right, steps, least.ravel(), constraint
+        )
 
     def solve(self) -> Any:
         """Return what HiGHS found, or say why there is nothing."""
@@ -193,14 +193,13 @@ class _Program:
             (self.up * np.maximum(e, 0.0) + self.down * np.maximum(-e, 0.0)).sum()
         )
 
-    def bound(
-        self, result: Any, nonneg: bool, sum_to_one: bool, n_free: int
-    ) -> tuple[Array, float, Array]:
+    def bound(self, result: Any) -> tuple[Array, float, Array]:
         """Return dual variables (B, N), their bound, and what they miss by (B, c).
 
         They are moved into their boxes first, so that the bound holds.
         """
         n_problems, n = self.y.shape
+        nonneg, n_free = self.constraint.nonneg, self.constraint.n_free
         marginal = result.eqlin.marginals
         d = np.clip(
             marginal[: n_problems * n].reshape(n_problems, n), -self.down, self.up
@@ -210,7 +209,7 @@ class _Program:
             pull += self.steps.T @ np.minimum(result.ineqlin.marginals, 0.0)
         pull = pull.reshape(n_problems, -1)
         bound, inner = float((d * self.y).sum()), pull[:, n_free:]
-        if sum_to_one:
+        if self.constraint.sum_to_one:
             nu = -inner.max(axis=1) if nonneg else marginal[n_problems * n :]
             bound, inner = bound + float(nu.sum()), inner + nu[:, None]
         missed = np.abs(pull)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from numbers import Integral, Real
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import column_or_1d
 
 from statlearn.exceptions import StatlearnWarning
+from statlearn.quantile._constraint import FREE, Constraint
 from statlearn.quantile._forecasts import read_forecasts
 from statlearn.quantile._resolution import read_resolution
 from statlearn.quantile._weight_problem import FoundWeights, WeightProblem
+from statlearn.utils._choices import one_of
 from statlearn.utils._levels import read_levels
+from statlearn.utils._numbers import closed_share, number_in, positive_integer
 from statlearn.utils._sklearn import blas_threads_for
 from statlearn.utils._validation import read_sample_weight
 from statlearn.utils._warn import warn
@@ -25,10 +27,10 @@ Index = NDArray[np.intp]
 
 # Whether weights are not negative, and whether they have a sum of one.
 _CONSTRAINTS = {
-    "simplex": (True, True),
-    "unit_sum": (False, True),
-    "nonneg": (True, False),
-    "free": (False, False),
+    "simplex": Constraint(nonneg=True, sum_to_one=True),
+    "unit_sum": Constraint(sum_to_one=True),
+    "nonneg": Constraint(nonneg=True),
+    "free": FREE,
 }
 _SOLVERS = ("auto", "interior-point", "lbfgs", "highs")
 # Gap of a smoothed solution, relative to the objective, that is worth a warning.
@@ -126,7 +128,7 @@ def fit_quantile_weights(
     shrinkage: float = 0.0,
     solver: str = "auto",
     tol: float = 1e-8,
-    max_iter: int = 100,
+    max_iter: int = 500,
 ) -> QuantileWeights:
     r"""Find the weights of quantile models that minimise pinball loss, exactly.
 
@@ -167,7 +169,7 @@ def fit_quantile_weights(
         programs, and "auto" takes it for `noncrossing` alone.
     tol : float, default=1e-8
         Duality gap relative to the objective.
-    max_iter : int, default=100
+    max_iter : int, default=500
         Iterations of each solve of the interior point or quasi-Newton method.
 
     Returns
@@ -261,8 +263,7 @@ def fit_quantile_weights(
         y,
         weight,
         levels,
-        *_CONSTRAINTS[constraint],
-        bool(intercept),
+        replace(_CONSTRAINTS[constraint], n_free=int(bool(intercept))),
         "highs" if noncrossing else solver,
         tol,
         max_iter,
@@ -290,11 +291,13 @@ def _finish(
     objective = _mean_loss(problem, weights, intercept)
     gap = found.gap / scale
     if not found.converged and gap > _accepted(problem) * objective:
+        exact = problem.solver in ("auto", "interior-point")
+        other = "highs" if exact else "interior-point"
         warn(
             f"{_CALLER} expected a duality gap of at most {_accepted(problem):g} of "
             f"the objective. Got {gap:.2g} at an objective of {objective:.6g} after "
             f"{found.n_iter} iterations; raise max_iter or tol, or use "
-            f"solver='interior-point'.",
+            f"solver={other!r}.",
             ConvergenceWarning,
         )
     if shrinkage > 0.0:
@@ -346,30 +349,14 @@ def _read_y(y: Any, n: int) -> Array:
 def _check_choices(
     constraint: Any, solver: Any, shrinkage: Any, tol: Any, max_iter: Any
 ) -> None:
-    for name, value, choices in (
-        ("constraint", constraint, tuple(_CONSTRAINTS)),
-        ("solver", solver, _SOLVERS),
-    ):
-        if not isinstance(value, str) or value not in choices:
-            raise ValueError(
-                f"The '{name}' of {_CALLER} must be one of {list(choices)}. Got "
-                f"{value!r}; pass {choices[0]!r} if in doubt."
-            )
-    if not (isinstance(shrinkage, Real) and 0.0 <= float(shrinkage) <= 1.0):
-        raise ValueError(
-            f"The 'shrinkage' of {_CALLER} must be a number between 0 and 1. Got "
-            f"{shrinkage!r}; 0 leaves the weights as they are, 1 gives the average."
-        )
-    if not (isinstance(tol, Real) and 0.0 < float(tol) < 1.0):
-        raise ValueError(
-            f"The 'tol' of {_CALLER} must be a number between 0 and 1. Got {tol!r}; "
-            f"pass 1e-8."
-        )
-    if not (isinstance(max_iter, Integral) and int(max_iter) >= 1):
-        raise ValueError(
-            f"The 'max_iter' of {_CALLER} must be a whole number >= 1. Got "
-            f"{max_iter!r}; pass 100."
-        )
+    one_of(
+        constraint, _CONSTRAINTS, "constraint", _CALLER, "pass 'simplex' if in doubt"
+    )
+    one_of(solver, _SOLVERS, "solver", _CALLER, "pass 'auto' if in doubt")
+    hint = "0 leaves the weights as they are, 1 gives the average"
+    closed_share(shrinkage, "shrinkage", _CALLER, hint)
+    number_in(tol, "tol", _CALLER, "pass 1e-8", 0.0, 1.0, closed="neither")
+    positive_integer(max_iter, "max_iter", _CALLER, "pass 500")
 
 
 def _check_noncrossing(own_weights: bool, solver: str) -> None:

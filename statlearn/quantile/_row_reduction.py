@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.quantile._barrier import Answer, Block, Rule, minimize
+from statlearn.quantile._barrier import Answer, Block, minimize
+from statlearn.quantile._constraint import Constraint
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -40,7 +41,7 @@ class _Task:
     """B problems, numbers of the levels of their rows (B, N) or (1, N), settings."""
 
     block: Block
-    rule: Rule
+    constraint: Constraint
     kind: Index
     start: Array
     tol: float
@@ -50,7 +51,7 @@ class _Task:
         kind = self.kind if len(self.kind) == 1 else self.kind[kept]
         return _Task(
             self.block.take(kept),
-            self.rule,
+            self.constraint,
             kind,
             self.start[kept],
             self.tol,
@@ -59,13 +60,17 @@ class _Task:
 
     def whole(self) -> Answer:
         return minimize(
-            self.block, self.rule, self.start, tol=self.tol, max_iter=self.max_iter
+            self.block,
+            self.constraint,
+            self.start,
+            tol=self.tol,
+            max_iter=self.max_iter,
         )
 
 
 def minimize_many_rows(
     block: Block,
-    rule: Rule,
+    constraint: Constraint,
     kind: Index,
     start: Array,
     *,
@@ -77,11 +82,11 @@ def minimize_many_rows(
     Parameters
     ----------
     block : Block
-    rule : Rule
+    constraint : Constraint
     kind : ndarray of shape (B, N) or (1, N)
         Number of the level of each row.
     start : ndarray of shape (B, c)
-        Weights inside the rule.
+        Weights inside the constraint.
     tol : float
         Of the duality gap, relative to the loss.
     max_iter : int
@@ -92,7 +97,7 @@ def minimize_many_rows(
     answer : Answer
         Its dual variables and gap are those of all rows.
     """
-    task = _Task(block, rule, kind, start, tol, max_iter)
+    task = _Task(block, constraint, kind, start, tol, max_iter)
     n, c = block.up.shape[1], max(block.columns.shape[1], 1)
     # The sizes that make the cost of both solves the least.
     n_sample = int((0.75 * _MARGIN * n * np.sqrt(c)) ** (2.0 / 3.0))
@@ -101,7 +106,7 @@ def minimize_many_rows(
         return task.whole()
     rows = np.sort(np.random.default_rng(0).choice(n, n_sample, replace=False))
     sample = _rows(block, np.broadcast_to(rows, (len(start), n_sample)))
-    near = minimize(sample, rule, start, tol=_ROUGH, max_iter=max_iter).w
+    near = minimize(sample, constraint, start, tol=_ROUGH, max_iter=max_iter).w
     answer, near = _in_band(task, near, size)
     unsolved = np.flatnonzero(answer.gap > tol * answer.primal)
     while len(unsolved):
@@ -122,7 +127,7 @@ def _in_band(task: _Task, near: Array, size: int) -> tuple[Answer, Array]:
     """
     block, n_groups = task.block, 2 * (int(task.kind.max()) + 1)
     e = block.y - block.fitted(near)
-    distance = np.abs(e) / _reach(block, task.rule, near)
+    distance = np.abs(e) / _reach(block, task.constraint, near)
     band = np.argpartition(distance, size, axis=1)[:, :size]
     band.sort(axis=1)
     group = 2 * task.kind + (e < 0.0)
@@ -137,7 +142,9 @@ def _in_band(task: _Task, near: Array, size: int) -> tuple[Answer, Array]:
         np.concatenate([kept.down, means.down], axis=1),
     )
     tol = 0.5 * task.tol
-    found = minimize(small, task.rule, task.start, tol=tol, max_iter=task.max_iter)
+    found = minimize(
+        small, task.constraint, task.start, tol=tol, max_iter=task.max_iter
+    )
     # Every row of a group has its share of the dual variable of the mean.
     share = np.zeros((len(e), n_groups + 1))
     share[:, :-1] = found.d[:, size:] / total
@@ -149,14 +156,14 @@ def _in_band(task: _Task, near: Array, size: int) -> tuple[Answer, Array]:
     return Answer(found.w, d, primal, gap, found.n_iter), better
 
 
-def _reach(block: Block, rule: Rule, w: Array) -> Array:
+def _reach(block: Block, constraint: Constraint, w: Array) -> Array:
     """Return how far the fits of rows (B, N) move with the weights, in relation.
 
     Where columns differ much a small change of their weights moves the fit far: with a
     sum of one that is their weighted deviation from the fit, else that from zero.
     """
-    k = rule.n_free
-    fitted = block.fitted(w) if rule.sum_to_one else 0.0
+    k = constraint.n_free
+    fitted = block.fitted(w) if constraint.sum_to_one else 0.0
     square = np.zeros(block.up.shape)
     for j in range(w.shape[1]):
         column = block.columns[:, j]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize as scipy_minimize
 from scipy.special import softmax
 
-from statlearn.quantile._barrier import Answer, Block, Rule, bounds
+from statlearn.quantile._barrier import Answer, Block, bounds
+from statlearn.quantile._constraint import Constraint
 
 Array = NDArray[np.float64]
 
@@ -23,7 +24,7 @@ _LEAST = 1e-12
 
 
 def minimize_smoothed(
-    block: Block, rule: Rule, start: Array, *, tol: float, max_iter: int
+    block: Block, constraint: Constraint, start: Array, *, tol: float, max_iter: int
 ) -> Answer:
     """Solve B problems approximately: gaps of 1e-4 to 1e-7 of the loss are usual.
 
@@ -33,7 +34,7 @@ def minimize_smoothed(
     Parameters
     ----------
     block : Block
-    rule : Rule
+    constraint : Constraint
     start : ndarray of shape (B, c)
     tol : float
         Relative gap at which the half-widths shrink no further.
@@ -48,7 +49,7 @@ def minimize_smoothed(
     found = []
     for b in range(len(start)):
         part = block.take(np.array([b]))
-        found.append(_one(part, rule, start[b : b + 1], tol, max_iter))
+        found.append(_one(part, constraint, start[b : b + 1], tol, max_iter))
     return Answer(
         *(
             np.concatenate([getattr(f, name) for f in found])
@@ -57,25 +58,29 @@ def minimize_smoothed(
     )
 
 
-def _one(block: Block, rule: Rule, start: Array, tol: float, max_iter: int) -> Answer:
-    k, c = rule.n_free, start.shape[1]
-    limits = None if rule.sum_to_one else [(None, None)] * k + [(0.0, None)] * (c - k)
+def _one(
+    block: Block, constraint: Constraint, start: Array, tol: float, max_iter: int
+) -> Answer:
+    k, c = constraint.n_free, start.shape[1]
+    limits = (
+        None if constraint.sum_to_one else [(None, None)] * k + [(0.0, None)] * (c - k)
+    )
     x = start[0].copy()
-    if rule.sum_to_one:
+    if constraint.sum_to_one:
         x[k:] = np.log(np.maximum(x[k:], _LEAST))
-    best, n_iter = _seen(block, rule, x, _WIDTHS[0]), 0
+    best, n_iter = _seen(block, constraint, x, _WIDTHS[0]), 0
     for eps in _WIDTHS:
         result = scipy_minimize(
             _smoothed,
             x,
-            args=(block, rule, eps),
+            args=(block, constraint, eps),
             jac=True,
             method="L-BFGS-B",
             bounds=limits,
             options={"maxiter": max_iter, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 20},
         )
         x, n_iter = result.x, n_iter + int(result.nit)
-        now = _seen(block, rule, x, eps)
+        now = _seen(block, constraint, x, eps)
         best = now if now.gap[0] < best.gap[0] else best
         if best.gap[0] <= tol * best.primal[0]:
             break
@@ -83,29 +88,30 @@ def _one(block: Block, rule: Rule, start: Array, tol: float, max_iter: int) -> A
     return best
 
 
-def _seen(block: Block, rule: Rule, x: Array, eps: float) -> Answer:
+def _seen(block: Block, constraint: Constraint, x: Array, eps: float) -> Answer:
     """Return the weights of parameters x, with what the smoothed slopes prove."""
-    w = _weights(x, rule)
+    w = _weights(x, constraint)
     e = block.y - block.fitted(w)
-    d = _off_free(block, rule, _slope(block, e, eps))
-    primal, gap = bounds(block, rule, w, d, e, block.pull(d))
+    d = _off_free(block, constraint, _slope(block, e, eps))
+    primal, gap = bounds(block, constraint, w, d, e, block.pull(d))
     return Answer(w, d, primal, gap, np.zeros(1, np.intp))
 
 
-def _off_free(block: Block, rule: Rule, d: Array) -> Array:
+def _off_free(block: Block, constraint: Constraint, d: Array) -> Array:
     """Make dual variables (1, N) orthogonal to the free columns, inside their box."""
-    if not rule.n_free:
+    if not constraint.n_free:
         return d
-    basis = block.columns[0, : rule.n_free]  # orthogonal, of mean squares one or zero
+    # Orthogonal, of mean squares one or zero.
+    basis = block.columns[0, : constraint.n_free]
     d = d - (d @ basis.T / d.shape[1]) @ basis
     share = np.maximum(d / block.up, -d / block.down).max()
     return d / max(share, 1.0)
 
 
-def _weights(x: Array, rule: Rule) -> Array:
-    if not rule.sum_to_one:
+def _weights(x: Array, constraint: Constraint) -> Array:
+    if not constraint.sum_to_one:
         return x[None]
-    return np.r_[x[: rule.n_free], softmax(x[rule.n_free :])][None]
+    return np.r_[x[: constraint.n_free], softmax(x[constraint.n_free :])][None]
 
 
 def _slope(block: Block, e: Array, eps: float) -> Array:
@@ -114,16 +120,18 @@ def _slope(block: Block, e: Array, eps: float) -> Array:
     return np.clip(e * (weight / eps), -block.down, block.up)
 
 
-def _smoothed(x: Array, block: Block, rule: Rule, eps: float) -> tuple[float, Array]:
+def _smoothed(
+    x: Array, block: Block, constraint: Constraint, eps: float
+) -> tuple[float, Array]:
     """Return the mean smoothed loss and its gradient."""
-    k, n = rule.n_free, block.up.shape[1]
-    w = _weights(x, rule)
+    k, n = constraint.n_free, block.up.shape[1]
+    w = _weights(x, constraint)
     e = block.y - block.fitted(w)
     d = _slope(block, e, eps)
     weight = block.up + block.down
     value = np.vecdot(d, e) - 0.5 * eps * np.vecdot(d, d / weight)
     gradient = -block.pull(d)[0]
-    if rule.sum_to_one:
+    if constraint.sum_to_one:
         inner, share = gradient[k:], w[0, k:]
         gradient[k:] = share * (inner - share @ inner)
     return float(value[0]) / n, gradient / n

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 from scipy.special import ndtri
 
+from statlearn.quantile._constraint import FREE
 from statlearn.quantile._interior_point import solve_pinball_batch
 
 Array = NDArray[np.float64]
@@ -120,7 +121,9 @@ def kernel_covariance(
         density = np.full(len(X), weight @ density / weight.sum())
     score = np.full(len(X), level * (1.0 - level))
     if kind == "robust":
-        score = np.where(residuals > 0.0, level, 1.0 - level) ** 2
+        # Rows on the fit are on neither side, and have the expected square.
+        sides = [residuals > 0.0, residuals < 0.0]
+        score = np.select(sides, [level**2, (1.0 - level) ** 2], level * (1.0 - level))
     try:
         factor = linalg.cho_factor((X.T * (weight * density)) @ X)
     except linalg.LinAlgError:
@@ -164,8 +167,7 @@ def bootstrap_covariance(
             y[kept],
             levels,
             counts[kept],
-            nonneg=False,
-            sum_to_one=False,
+            constraint=FREE,
             tol=_BOOTSTRAP_TOL,
         ).coef
     drawn -= drawn.mean(axis=0)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from statlearn.quantile._barrier import Block, Rule
+from statlearn.quantile._barrier import Block
+from statlearn.quantile._constraint import Constraint
 
 Array = NDArray[np.float64]
 
@@ -32,9 +33,9 @@ class StandardForm:
     ----------
     block : Block
         Its weights ``up + down`` have mean one.
-    rule : Rule
+    constraint : Constraint
     start : ndarray of shape (B, c)
-        Weights inside the rule.
+        Weights inside the constraint.
     unit : ndarray of shape (B,) or (1,)
         Of the target.
     size : ndarray of shape (B, c - n_free) or (1, c - n_free)
@@ -50,7 +51,7 @@ class StandardForm:
     """
 
     block: Block
-    rule: Rule
+    constraint: Constraint
     start: Array
     unit: Array
     size: Array
@@ -61,7 +62,7 @@ class StandardForm:
 
     def coefficients(self, w: Array) -> Array:
         """Return the coefficients (B, n_columns) of weights (B, c) of the block."""
-        k, unit = self.rule.n_free, self.unit[:, None]
+        k, unit = self.constraint.n_free, self.unit[:, None]
         inner = w[:, k:] * (unit / self.size)
         along = self.offset + w[:, :k] * unit
         along = along - np.matmul(inner[:, None, :], self.share)[:, 0]
@@ -78,10 +79,7 @@ def standard_form(
     y: Array,
     level: Array,
     weight: Array,
-    *,
-    nonneg: bool,
-    sum_to_one: bool,
-    n_free: int,
+    constraint: Constraint,
 ) -> StandardForm:
     """Return the well-scaled form of B problems.
 
@@ -92,34 +90,33 @@ def standard_form(
     y, weight : ndarray of shape (N,)
         Weights are positive.
     level : ndarray of shape (B, 1) or (B, N)
-    nonneg, sum_to_one : bool
-        For the columns behind the `n_free` leading ones.
-    n_free : int
+    constraint : Constraint
 
     Returns
     -------
     form : StandardForm
     """
+    nonneg, n_free = constraint.nonneg, constraint.n_free
     columns = np.array(X.swapaxes(-1, -2), dtype=np.float64, order="C", copy=True)
     columns = columns.reshape(-1, *columns.shape[-2:])
     target, base, rounded = y[None], None, np.zeros(len(columns))
-    if sum_to_one and nonneg:
+    if constraint.sum_to_one and nonneg:
         columns[:, n_free:] -= y
         target = np.zeros((1, len(y)))
-    elif sum_to_one:
+    elif constraint.sum_to_one:
         last = columns[:, -1].copy()
         columns = columns[:, :-1]
         columns[:, n_free:] -= last[:, None]
         target, base, rounded = y - last, n_free, np.abs(last).max(axis=1)
     if not nonneg:
         n_free = columns.shape[1]
-    rule = Rule(n_free, sum_to_one and nonneg)
+    constraint = Constraint(True, constraint.sum_to_one and nonneg, n_free)
     columns, target, mixing, offset, share = _split_off(
         columns, target, n_free, rounded
     )
     inner = columns[:, n_free:]
     size = np.abs(inner).mean(axis=2)
-    if rule.sum_to_one:
+    if constraint.sum_to_one:
         unit = _positive(size.mean(axis=1))
         size = np.broadcast_to(unit[:, None], size.shape)
     else:
@@ -131,7 +128,15 @@ def standard_form(
     up = np.ascontiguousarray(np.broadcast_to(cost * level, (len(level), len(y))))
     block = Block(columns, target / unit[:, None], up, cost - up)
     return StandardForm(
-        block, rule, _inside(block, rule), unit, size, mixing, offset, share, base
+        block,
+        constraint,
+        _inside(block, constraint),
+        unit,
+        size,
+        mixing,
+        offset,
+        share,
+        base,
     )
 
 
@@ -139,10 +144,10 @@ def _positive(size: Array) -> Array:
     return np.where(size > 0.0, size, 1.0)
 
 
-def _inside(block: Block, rule: Rule) -> Array:
+def _inside(block: Block, constraint: Constraint) -> Array:
     start = np.zeros((len(block.up), block.columns.shape[1]))
-    n_inner = start.shape[1] - rule.n_free
-    start[:, rule.n_free :] = 1.0 / max(n_inner, 1)
+    n_inner = start.shape[1] - constraint.n_free
+    start[:, constraint.n_free :] = 1.0 / max(n_inner, 1)
     return start
 
 

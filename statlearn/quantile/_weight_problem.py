@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.quantile._column_generation import solve_many_columns
+from statlearn.quantile._constraint import Constraint
 from statlearn.quantile._interior_point import PinballFit, solve_pinball_batch
 from statlearn.quantile._linear_program import solve_linear_program
 
@@ -48,7 +49,8 @@ class WeightProblem:
     y, weight : ndarray of shape (n,)
         Weights are positive.
     levels : ndarray of shape (q,)
-    nonneg, sum_to_one, intercept : bool
+    constraint : Constraint
+        Its free coefficient, if any, is an intercept.
     solver : {"auto", "interior-point", "lbfgs", "highs"}
     tol : float
     max_iter : int
@@ -58,9 +60,7 @@ class WeightProblem:
     y: Array
     weight: Array
     levels: Array
-    nonneg: bool
-    sum_to_one: bool
-    intercept: bool
+    constraint: Constraint
     solver: str
     tol: float
     max_iter: int
@@ -77,7 +77,7 @@ class WeightProblem:
 
     def solve_fine(self) -> FoundWeights:
         """Return weights (q, m, q): for each level, of every model at every level."""
-        generated = self.nonneg and self.sum_to_one
+        generated = self.constraint.nonneg and self.constraint.sum_to_one
         if generated and self.solver in ("auto", "interior-point"):
             fits = self._generate_columns()
         else:
@@ -120,7 +120,7 @@ class WeightProblem:
         return np.stack([self._with_ones(part) for part in columns])
 
     def _with_ones(self, columns: Array) -> Array:
-        ones = np.ones((int(self.intercept), columns.shape[1]))
+        ones = np.ones((self.constraint.n_free, columns.shape[1]))
         return np.concatenate([ones, columns])
 
     def _solve_rows(self, picked: Index) -> PinballFit:
@@ -128,17 +128,10 @@ class WeightProblem:
         n, m, _ = self.stack.shape
         columns = self.stack[:, :, picked].transpose(1, 2, 0).reshape(m, -1)
         level = np.repeat(self.levels[picked], n)[None]
-        repeated = WeightProblem(
-            self.stack,
-            np.tile(self.y, len(picked)),
-            np.tile(self.weight, len(picked)),
-            self.levels,
-            self.nonneg,
-            self.sum_to_one,
-            self.intercept,
-            self.solver,
-            self.tol,
-            self.max_iter,
+        repeated = replace(
+            self,
+            y=np.tile(self.y, len(picked)),
+            weight=np.tile(self.weight, len(picked)),
         )
         return repeated._solve(self._with_ones(columns).T, level)
 
@@ -152,9 +145,7 @@ class WeightProblem:
             self.y,
             level,
             self.weight,
-            nonneg=self.nonneg,
-            sum_to_one=self.sum_to_one,
-            n_free=int(self.intercept),
+            constraint=self.constraint,
             tol=self.tol,
             max_iter=self.max_iter,
             smoothed=self.solver == "lbfgs",
@@ -166,9 +157,7 @@ class WeightProblem:
             self.y,
             level,
             self.weight,
-            nonneg=self.nonneg,
-            sum_to_one=self.sum_to_one,
-            n_free=int(self.intercept),
+            constraint=self.constraint,
             noncrossing=noncrossing,
             tol=self.tol,
         )
@@ -187,13 +176,13 @@ class WeightProblem:
                 float(level),
                 self.weight,
                 np.concatenate([own + k, before]),
-                intercept=self.intercept,
+                intercept=self.constraint.n_free > 0,
                 tol=self.tol,
                 max_iter=self.max_iter,
             )
             fits.append(fit)
             # The next level begins with the main columns of this one, a level higher.
-            share = fit.coef[int(self.intercept) :]
+            share = fit.coef[self.constraint.n_free :]
             main = np.argsort(-share)[:_INHERITED]
             before = main[share[main] > 0.0]
             before += before % q < q - 1
@@ -202,8 +191,8 @@ class WeightProblem:
     def _collect(self, groups: Index, fits: list[PinballFit]) -> FoundWeights:
         coef = np.concatenate([np.atleast_2d(fit.coef) for fit in fits])[groups]
         return FoundWeights(
-            coef[:, int(self.intercept) :],
-            coef[:, 0].copy() if self.intercept else np.zeros(len(coef)),
+            coef[:, self.constraint.n_free :],
+            coef[:, 0].copy() if self.constraint.n_free else np.zeros(len(coef)),
             float(sum(np.sum(fit.duality_gap) for fit in fits)),
             int(sum(np.sum(fit.n_iter) for fit in fits)),
             all(bool(np.all(fit.converged)) for fit in fits),

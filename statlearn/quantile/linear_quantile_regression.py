@@ -17,6 +17,7 @@ from statlearn.quantile._non_crossing import Box, fit_by_linear_program, fit_in_
 from statlearn.quantile._standard_errors import bootstrap_covariance, kernel_covariance
 from statlearn.utils._fitted import feature_names
 from statlearn.utils._levels import find_level, read_levels
+from statlearn.utils._numbers import read_coverage
 from statlearn.utils._rng import as_generator
 from statlearn.utils._scale import ZERO
 from statlearn.utils._sklearn import (
@@ -61,7 +62,7 @@ class LinearQuantileRegression(GridRegressor):
         levels cross, only HiGHS can put them in order.
     tol : float, default=1e-9
         Of the duality gap, relative to the objective, for the interior point method.
-    max_iter : int, default=100
+    max_iter : int, default=500
         Most steps of the interior point method.
     cov_type : {"kernel", "robust", "iid", "bootstrap"} or None, default="kernel"
         Covariance of the coefficients of a level. "kernel" is Powell's sandwich with a
@@ -124,7 +125,8 @@ class LinearQuantileRegression(GridRegressor):
     standard errors. They are those of a free fit; constraints that bind are not allowed
     for. A resample has as many rows as the weights add up to.
 
-    A step costs :math:`O(n p^2)` a level, 10 to 25 of them are usual; memory is
+    A step costs :math:`O(n p^2)` a level; 10 to 25 of them are usual, and up to 100 at
+    levels such as 0.999 of many rows, of which few stay themselves. Memory is
     :math:`O(n p)` for a few levels at a time. X is dense and computed in float64.
 
     References
@@ -177,7 +179,7 @@ class LinearQuantileRegression(GridRegressor):
         non_crossing=False,
         solver="auto",
         tol=1e-9,
-        max_iter=100,
+        max_iter=500,
         cov_type="kernel",
         bandwidth="hall-sheather",
         n_bootstrap=200,
@@ -282,7 +284,8 @@ class LinearQuantileRegression(GridRegressor):
             warn(
                 f"{type(self).__name__} expected to reach tol={self.tol:g} within "
                 f"max_iter={self.max_iter} at every level. Got a larger duality gap at "
-                f"{failed.tolist()}; increase max_iter or tol, or use solver='highs'.",
+                f"{failed.tolist()}; increase max_iter or tol, or use solver="
+                f"{'interior-point' if self.solver == 'highs' else 'highs'!r}.",
                 ConvergenceWarning,
             )
         return fit
@@ -326,9 +329,15 @@ class LinearQuantileRegression(GridRegressor):
                     for row, level in zip(residuals, levels, strict=True)
                 ]
             )
-        to_raw = design.unit * design.to_raw
-        self.cov_ = to_raw @ inner @ to_raw.T
-        self.bse_ = np.sqrt(np.einsum("qii->qi", self.cov_))
+        # Roots before units: squares of errors may leave the range where errors do not.
+        size = np.abs(design.to_raw).max(axis=1)
+        size[size == 0.0] = 1.0
+        to_raw = design.to_raw / size[:, None]
+        inner = to_raw @ inner @ to_raw.T
+        unit = design.unit * size
+        self.bse_ = unit * np.sqrt(np.einsum("qii->qi", inner))
+        with np.errstate(over="ignore"):
+            self.cov_ = unit[:, None] * inner * unit
         self.bse_[:, design.undetermined] = np.inf
         self.cov_[:, design.undetermined] = np.nan
         self.cov_[:, :, design.undetermined] = np.nan
@@ -362,11 +371,7 @@ class LinearQuantileRegression(GridRegressor):
         """
         check_is_fitted(self)
         caller = type(self).__name__
-        if not 0.0 < coverage < 1.0:
-            raise ValueError(
-                f"The 'coverage' of {caller} must be a number in (0, 1). Got "
-                f"{coverage!r}; pass for example 0.95."
-            )
+        share = read_coverage(coverage, caller)
         if self.bse_ is None:
             raise ValueError(
                 f"{caller} expected alpha=0 and a 'cov_type' for standard errors. Got "
@@ -382,7 +387,7 @@ class LinearQuantileRegression(GridRegressor):
         names, coef = feature_names(self), self.coef_[row]
         if self.fit_intercept:
             names, coef = ["intercept", *names], np.r_[self.intercept_[row], coef]
-        return wald_table(np.array(names, str), coef, self.bse_[row], coverage)
+        return wald_table(np.array(names, str), coef, self.bse_[row], share)
 
     def conf_int(self, level: float = 0.5, coverage: float = 0.95) -> Array:
         """Return normal confidence intervals of the coefficients of a level.

@@ -21,7 +21,7 @@ from statlearn.quantile._ensemble import (
     cross_fit_models,
     evidence_of_forecasts,
 )
-from statlearn.quantile._fit_rows import FitRows, read_fit_rows
+from statlearn.quantile._fit_rows import FitRows, read_fit_rows, take
 from statlearn.quantile._forecasts import (
     Forecasts,
     read_fit_forecasts,
@@ -122,7 +122,7 @@ class QuantileAggregator(
         without `refit`.
     oof_quantiles_ : ndarray of shape (n, m, q)
         Predictions by models that have not seen the row; NaN for rows that were never
-        held out, or are held out for calibration.
+        held out, or are held out for calibration, or have no weight beside such.
     base_scores_ : ndarray of shape (m,)
         Mean pinball loss of each model on these predictions.
     objective_, duality_gap_ : float
@@ -445,13 +445,17 @@ class QuantileAggregator(
 
     def _hold_out(self, rows: FitRows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the rows to learn from and the rows to calibrate with."""
-        n = len(rows.y)
+        n, size = len(rows.y), self.calibration_size
         if self.calibration != "split":
             return np.arange(n), np.arange(0)
         rng = as_generator(self.random_state)
-        return split_rows(
-            n, self.calibration_size, rows.groups, True, rng, type(self).__name__
+        # Rows without weight must not change what is drawn.
+        counted = np.arange(n) if rows.weight is None else np.flatnonzero(rows.weight)
+        groups = take(rows.groups, counted)
+        train, held = split_rows(
+            len(counted), size, groups, True, rng, type(self).__name__
         )
+        return counted[train], counted[held]
 
     def _calibrate_folds(self, evidence: Evidence, rows: FitRows) -> None:
         """Calibrate with rows of each fold, by the ensemble that has not seen it."""
@@ -510,7 +514,7 @@ class QuantileAggregator(
 
     def _base_grids(self, X: Any) -> Array:
         combiners = self._ensemble.fold_combiners
-        if self._calibrated_on["method"] == "split":
+        if self._calibration_rows.method == "split":
             return self._full_grid(X)
         if self.estimators is None or isinstance(X, Forecasts):
             given = self._read_given(X)

@@ -21,7 +21,7 @@ _HOW = (
 
 
 @dataclass(frozen=True, slots=True)
-class Domains:
+class DomainRanges:
     """Domains of rows, each a range, in place or in a list of rows.
 
     Attributes
@@ -47,7 +47,7 @@ class Domains:
         return rows if self.order is None else self.order[rows]
 
 
-def read_domains(domains: Any, caller: str) -> Domains:
+def read_domains(domains: Any, caller: str) -> DomainRanges:
     """Return the domains that sizes, ranges or labels describe.
 
     Parameters
@@ -84,7 +84,7 @@ def read_domains(domains: Any, caller: str) -> Domains:
     return _from_labels(domains, caller)
 
 
-def _from_sizes(names: list[Any], parts: list[Any], caller: str) -> Domains:
+def _from_sizes(names: list[Any], parts: list[Any], caller: str) -> DomainRanges:
     if sum(map(abs, map(int, parts))) >= 2**63:
         raise ValueError(
             f"The sizes in 'domains' of {caller} must add up to less than 2^63. Got "
@@ -92,10 +92,10 @@ def _from_sizes(names: list[Any], parts: list[Any], caller: str) -> Domains:
         )
     sizes = np.array([int(part) for part in parts], dtype=np.int64)
     _refuse_empty(names, sizes, caller)
-    return Domains(names, sizes, np.cumsum(sizes) - sizes)
+    return DomainRanges(names, sizes, np.cumsum(sizes) - sizes)
 
 
-def _from_ranges(names: list[Any], parts: list[range], caller: str) -> Domains:
+def _from_ranges(names: list[Any], parts: list[range], caller: str) -> DomainRanges:
     sizes = np.array([len(part) for part in parts], dtype=np.int64)
     _refuse_empty(names, sizes, caller)
     starts = np.array([part.start for part in parts], dtype=np.int64)
@@ -107,10 +107,10 @@ def _from_ranges(names: list[Any], parts: list[range], caller: str) -> Domains:
             f"later and not overlap. Got {_few(parts)}; pass labels for domains that "
             f"are no blocks of rows."
         )
-    return Domains(names, sizes, starts)
+    return DomainRanges(names, sizes, starts)
 
 
-def _from_labels(labels: Any, caller: str) -> Domains:
+def _from_labels(labels: Any, caller: str) -> DomainRanges:
     names, codes = group_codes(labels, caller, name="domains")
     sizes = np.bincount(codes, minlength=len(names)).astype(np.int64)
     whole = all(isinstance(name, Integral) for name in names)
@@ -122,8 +122,8 @@ def _from_labels(labels: Any, caller: str) -> Domains:
         )
     starts = np.cumsum(sizes) - sizes
     if (np.diff(codes) >= 0).all():
-        return Domains(names, sizes, starts)
-    return Domains(names, sizes, starts, np.argsort(codes, kind="stable"))
+        return DomainRanges(names, sizes, starts)
+    return DomainRanges(names, sizes, starts, np.argsort(codes, kind="stable"))
 
 
 def _refuse_empty(names: list[Any], sizes: Integers, caller: str) -> None:

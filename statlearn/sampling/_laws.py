@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.utils._numbers import real_number
-from statlearn.utils._validation import as_numbers
+from statlearn.utils._numbers import positive_number
+from statlearn.utils._validation import as_numbers, weight_problem
 from statlearn.weights._groups import tempered_share
 
 Array = NDArray[np.float64]
@@ -154,11 +154,7 @@ def gradient_variance_ratio(
     moment = np.ones(len(size))
     if second_moments is not None:
         moment = as_numbers(second_moments)
-    if (
-        moment.shape != size.shape
-        or not (np.isfinite(moment).all() and (moment >= 0.0).all())
-        or not moment.any()
-    ):
+    if weight_problem(moment, size.shape) is not None:
         raise ValueError(
             f"The 'second_moments' of {caller} must hold {len(size)} finite numbers >= "
             f"0, not all of them zero. Got {second_moments!r}; pass one mean squared "
@@ -226,13 +222,8 @@ class UniMax:
         """Check the fields and distribute the budget."""
         size = _sizes(self.sizes, "UniMax")
         for name in ("budget", "max_epochs"):
-            value = real_number(getattr(self, name), name, "UniMax")
-            if not 0.0 < value < np.inf:
-                raise ValueError(
-                    f"The '{name}' of UniMax must be a finite number above 0. Got "
-                    f"{getattr(self, name)!r}; budget counts rows, max_epochs "
-                    f"repetitions."
-                )
+            hint = "budget counts rows, max_epochs repetitions"
+            value = positive_number(getattr(self, name), name, "UniMax", hint)
             object.__setattr__(self, name, value)
         object.__setattr__(self, "sizes", tuple(size.tolist()))
         share = np.empty(len(size))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.sampling._stream import is_whole
-from statlearn.utils._validation import as_numbers
+from statlearn.utils._numbers import number_in
+from statlearn.utils._validation import as_numbers, weight_problem
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -17,13 +18,8 @@ Integers = NDArray[np.int64]
 
 def read_fraction(fraction: Any, caller: str) -> float:
     """Return the share of old rows, from 0 up to but not including 1."""
-    number = isinstance(fraction, Real) and not isinstance(fraction, bool)
-    if number and 0.0 <= float(fraction) < 1.0:
-        return float(fraction)
-    raise ValueError(
-        f"The 'fraction' of {caller} must lie in [0, 1). Got {fraction!r}; pass for "
-        f"example 0.05 to give one row in twenty to old data."
-    )
+    hint = "pass for example 0.05 to give one row in twenty to old data"
+    return number_in(fraction, "fraction", caller, hint, 0.0, 1.0, "left")
 
 
 def read_offset(offset: Any, caller: str) -> int:
@@ -81,12 +77,7 @@ def old_sizes(old: Any, fraction: float, caller: str) -> Integers:
 def source_weights(weights: Any, name: str, n: int | None, caller: str) -> Array:
     """Return weights of sources, of sum one."""
     values = as_numbers(weights)
-    if (
-        values.ndim != 1
-        or (n is not None and len(values) != n)
-        or not (np.isfinite(values).all() and (values >= 0.0).all())
-        or not values.any()
-    ):
+    if weight_problem(values, *(() if n is None else ((n,),))) is not None:
         raise ValueError(
             f"The '{name}' of {caller} must hold {'' if n is None else f'{n} '}finite "
             f"numbers >= 0, not all of them zero. Got {weights!r}; pass one weight for "

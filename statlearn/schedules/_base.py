@@ -117,6 +117,23 @@ class Schedule:
         names = np.array([piece.name for piece in self._pieces])[self._which(steps)]
         return str(names) if steps.ndim == 0 else names
 
+    def settled(self, step: float) -> bool:
+        """Tell whether the value stays what it is from a step on.
+
+        Parameters
+        ----------
+        step : int or float
+            Not negative.
+
+        Returns
+        -------
+        settled : bool
+            Whether the last phase has come, and its value with it.
+        """
+        value = self(step)
+        last = self._pieces[-1]
+        return bool(step >= last.start and value == last.curve(1.0, math))
+
     def anneal_from(
         self,
         step: int,

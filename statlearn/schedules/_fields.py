@@ -8,7 +8,15 @@ from numbers import Integral, Real
 from typing import Any
 
 from statlearn.schedules._curves import SHAPES
+from statlearn.utils._numbers import Closed, number_in
 
+# Bounds that a value may be, by whether zero and infinity are allowed.
+_CLOSED: dict[tuple[bool, bool], Closed] = {
+    (False, False): "neither",
+    (True, False): "left",
+    (False, True): "right",
+    (True, True): "both",
+}
 # Lengths that differ by less than this share of a run differ by rounding only.
 ROUNDING = 1e-9
 
@@ -26,20 +34,15 @@ def as_value(
     zero, infinite : bool
         Whether these are allowed too.
     """
-    wanted = f"a number {'>=' if zero else '>'} 0{'' if infinite else ', finite'}"
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(
-            f"The '{name}' parameter of {caller} must be {wanted}. Got {value!r}; pass "
-            f"a float."
-        )
-    number = float(value)
-    inside = number > 0.0 or (zero and number == 0.0)
-    if not inside or (math.isinf(number) and not infinite):
-        raise ValueError(
-            f"The '{name}' parameter of {caller} must be {wanted}. Got {number}; "
-            f"correct it."
-        )
-    return number
+    return number_in(
+        value,
+        name,
+        caller,
+        "pass such a number",
+        0.0,
+        math.inf,
+        _CLOSED[zero, infinite],
+    )
 
 
 def as_count(value: Any, name: str, caller: str, *, least: int = 1) -> int:

@@ -282,13 +282,14 @@ class WarmupStableDecay(LearningRate):
     eta_max : float
         Rate between warm-up and decay, > 0.
     eta_min : float, default=eta_max / 10
-        Rate at the end of the run and after it, >= 0.
+        Rate at the end of the decay and after it, >= 0.
     n_steps : int or None, default=None
         Steps of the run. None makes a template for `over`.
     warmup : int or float, default=0.01
         Steps, or share of `n_steps`, in which the rate rises from 0.
     cooldown : int or float, default=0.2
-        Steps, or share, of the decay to `eta_min`.
+        Steps, or share, of the decay to `eta_min`. With 0 there is none, and the rate
+        stays at `eta_max` also after the end, for `anneal_from` to branch off.
     shape : {"linear", "cosine", "exponential", "sqrt"}, default="linear"
         How the rate decays. "sqrt" goes down with the square root of the steps, fast
         at first; "exponential" by equal factors, and needs ``eta_min > 0``.

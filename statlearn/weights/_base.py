@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from sklearn.base import BaseEstimator
 
-from statlearn.utils._numbers import real_number
+from statlearn.utils._numbers import integer_in, real_number
 from statlearn.weights._measure import reweigh, uniform_density
 
 Evidence = Literal["loss", "residual", "group", "weight"]
@@ -23,7 +23,9 @@ class WeightingRule(BaseEstimator):
     ``weighting__temperature``.
 
     A subclass states what it looks at in `evidence_kind` and implements
-    ``_weights(evidence, groups, base_weight, step)``.
+    ``_weights(evidence, groups, base_weight, step)``. If it looks at the step in
+    another way than by a parameter ``warmup`` or a schedule among its parameters, it
+    also implements `settled`.
 
     Attributes
     ----------
@@ -43,6 +45,11 @@ class WeightingRule(BaseEstimator):
     total of the base weights, if there are any); they follow a permutation of the rows;
     an integer base weight is the same as repeated rows, and a row of base weight zero
     is the same as no row; equal evidence gives equal weights.
+
+    Estimators that fit until weights stand still go on while a rule is not `settled`. A
+    plain function used as a rule may have an attribute of that name, with the same two
+    arguments; without it, its weights are compared with those that it would give at the
+    last step of the fit.
 
     References
     ----------
@@ -89,6 +96,31 @@ class WeightingRule(BaseEstimator):
         """
         return self._weights(evidence, groups, base_weight, step)
 
+    def settled(self, step: int, evidence: Any = None) -> bool:
+        """Tell whether the rule weighs the same evidence alike from a step on.
+
+        Parameters
+        ----------
+        step : int
+            Where training is.
+        evidence : array-like of shape (n,), default=None
+            What the rule looks at, of the rows that count. Rules that need it to tell
+            answer False without.
+
+        Returns
+        -------
+        settled : bool
+            False during a warm-up, and while a schedule still changes. A schedule that
+            is a plain function never settles.
+        """
+        if step < getattr(self, "warmup", 0):
+            return False
+        schedules = filter(callable, self.get_params(deep=False).values())
+        return all(
+            hasattr(schedule, "settled") and schedule.settled(step)
+            for schedule in schedules
+        )
+
     def _weights(self, evidence: Any, groups: Any, base_weight: Any, step: Any) -> Any:
         raise NotImplementedError(
             f"A WeightingRule must implement _weights(evidence, groups, base_weight, "
@@ -107,7 +139,10 @@ class LossRule(WeightingRule):
     nonfinite: str
 
     def _weights(self, evidence: Any, groups: Any, base_weight: Any, step: Any) -> Any:
-        if step is not None and step < self.warmup:
+        warmup = integer_in(
+            self.warmup, "warmup", type(self).__name__, "pass a number of steps", 0
+        )
+        if step is not None and step < warmup:
             return reweigh(
                 evidence,
                 uniform_density,

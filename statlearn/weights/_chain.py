@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from sklearn.base import clone
@@ -59,13 +60,7 @@ class Chain(WeightingRule):
                 "The 'rules' of Chain must be at least one rule. Got none; pass one, "
                 "as in Chain(LinUpper(), ClipRatio(10))."
             )
-        self.rules = rules = tuple(map(get_rule, rules))
-        kinds = {kind_of(rule) for rule in rules}
-        if {"loss", "residual"} <= kinds:
-            raise ValueError(
-                "The 'rules' of Chain must look at one kind of evidence. Got rules on "
-                "losses and rules on residuals; keep one of the kinds."
-            )
+        self.rules = _joined(rules)
 
     @property
     def evidence_kind(self) -> Evidence:  # type: ignore[override]
@@ -73,6 +68,26 @@ class Chain(WeightingRule):
         kinds = {kind_of(rule) for rule in self.rules}
         order: tuple[Evidence, ...] = ("loss", "residual", "group", "weight")
         return next(kind for kind in order if kind in kinds)
+
+    def settled(self, step: int, evidence: Any = None) -> bool:
+        """Tell whether all rules weigh the same evidence alike from a step on.
+
+        Parameters
+        ----------
+        step : int
+            Where training is.
+        evidence : array-like of shape (n,), default=None
+            What the rules look at, of the rows that count.
+
+        Returns
+        -------
+        settled : bool
+            Whether every rule says so; a plain function says nothing.
+        """
+        return all(
+            hasattr(rule, "settled") and rule.settled(step, evidence)
+            for rule in self.rules
+        )
 
     def _weights(self, evidence: Any, groups: Any, base_weight: Any, step: Any) -> Any:
         weights = base_weight
@@ -97,15 +112,6 @@ class Chain(WeightingRule):
                     "row, or the weights of the groups as base_weight."
                 )
 
-    def _named(self) -> dict[str, WeightingRule]:
-        seen: Counter[str] = Counter()
-        named = {}
-        for rule in self.rules:
-            name = type(rule).__name__.lower()
-            seen[name] += 1
-            named[f"{name}{seen[name]}" if seen[name] > 1 else name] = rule
-        return named
-
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the rules and, if asked, each by its name with its parameters.
 
@@ -122,8 +128,9 @@ class Chain(WeightingRule):
         """
         params: dict[str, Any] = {"rules": self.rules}
         if deep:
-            params |= self._named()
-            for name, rule in self._named().items():
+            named = _named(self.rules)
+            params |= named
+            for name, rule in named.items():
                 own = rule.get_params() if hasattr(rule, "get_params") else {}
                 params |= {f"{name}__{key}": value for key, value in own.items()}
         return params
@@ -134,15 +141,15 @@ class Chain(WeightingRule):
         Parameters
         ----------
         **params : object
-            Names as in `get_params`.
+            Names as in `get_params`; a rule may be a name of :func:`get_rule` too.
 
         Returns
         -------
         self : Chain
             This chain.
         """
-        self.rules = tuple(map(get_rule, params.pop("rules", self.rules)))
-        named = self._named()
+        rules = _joined(params.pop("rules", self.rules))
+        named = _named(rules)
         # Whole rules first: parameters are meant for the rules that will be there.
         for key, value in sorted(params.items(), key=lambda item: "__" in item[0]):
             name, _, parameter = key.partition("__")
@@ -154,8 +161,8 @@ class Chain(WeightingRule):
             if parameter:
                 named[name].set_params(**{parameter: value})
             else:
-                named[name] = value
-        self.rules = tuple(named.values())
+                named[name] = get_rule(value)
+        self.rules = _joined(named.values())
         return self
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
@@ -163,6 +170,28 @@ class Chain(WeightingRule):
 
     def __sklearn_clone__(self) -> Chain:
         return type(self)(*(clone(rule, safe=False) for rule in self.rules))
+
+
+def _joined(rules: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the rules of a chain, or say why they are none."""
+    found = tuple(map(get_rule, rules))
+    if {"loss", "residual"} <= {kind_of(rule) for rule in found}:
+        raise ValueError(
+            "The 'rules' of Chain must look at one kind of evidence. Got rules on "
+            "losses and rules on residuals; keep one of the kinds."
+        )
+    return found
+
+
+def _named(rules: Iterable[Any]) -> dict[str, Any]:
+    """Return rules by the names that parameters know them by."""
+    seen: Counter[str] = Counter()
+    named = {}
+    for rule in rules:
+        name = type(rule).__name__.lower()
+        seen[name] += 1
+        named[f"{name}{seen[name]}" if seen[name] > 1 else name] = rule
+    return named
 
 
 class ClipRatio(WeightingRule):

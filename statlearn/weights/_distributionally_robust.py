@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.utils._numbers import real_number
+from statlearn.utils._numbers import number_in, real_number
 from statlearn.weights._base import LossRule
 from statlearn.weights._measure import reweigh
 from statlearn.weights._worst_case import (
@@ -26,13 +26,8 @@ Array = NDArray[np.float64]
 
 
 def _radius(rho: float, caller: str) -> float:
-    rho = real_number(rho, "rho", caller)
-    if not rho >= 0.0:
-        raise ValueError(
-            f"The 'rho' of {caller} must be a number >= 0. Got {rho}; pass for example "
-            "0.1, or 0 for equal weights."
-        )
-    return rho
+    hint = "pass for example 0.1, or 0 for equal weights"
+    return number_in(rho, "rho", caller, hint, 0.0, np.inf)
 
 
 def kl_ball_weights(

@@ -16,7 +16,7 @@ from scipy import special
 
 from statlearn.utils._arrays import is_tensor, to_float64
 from statlearn.utils._groups import group_codes, label_rows
-from statlearn.utils._numbers import real_number
+from statlearn.utils._numbers import closed_share, real_number
 from statlearn.weights._base import Evidence, WeightingRule, temperature_at
 from statlearn.weights._base import Temperature as TemperatureOrSchedule
 from statlearn.weights._measure import as_base_weight
@@ -184,12 +184,8 @@ def tempered_share(
 
 def _effective_share(size: Array, beta: float, caller: str) -> Array:
     """Return shares (K,) proportional to sizes (K,) over effective numbers."""
-    beta = real_number(beta, "beta", caller)
-    if not 0.0 <= beta <= 1.0:
-        raise ValueError(
-            f"The 'beta' of {caller} must lie in [0, 1]. Got {beta}; pass for example "
-            "1 - 1 / (size of a large group)."
-        )
+    hint = "pass for example 1 - 1 / (size of a large group)"
+    beta = closed_share(beta, "beta", caller, hint)
     if beta == 0.0:
         return size / size.sum()
     # n / (1 - beta^n) up to a factor, with n log(beta) small or zero as beta nears 1

@@ -2,7 +2,8 @@
 
 A rule turns evidence into a *density* against the base weights: a row of base weight
 b and density d has the weight b d. So a base weight of 3 is the same as three rows, and
-a row without weight is the same as no row: it enters no minimum, maximum or median.
+a row without weight is the same as no row: it enters no minimum, maximum or median. So
+is a row whose share of the largest base weight is too small for a normal number.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from numpy.typing import NDArray
 
 from statlearn.exceptions import DegenerateWeightsWarning, DroppedRowsWarning
 from statlearn.utils._arrays import to_float64
+from statlearn.utils._validation import weight_problem
 from statlearn.utils._warn import warn
 
 Array = NDArray[np.float64]
+# Sums below this are made larger before anything is divided by them.
+_SMALL = 1e-100
+_TINY = float(np.finfo(np.float64).tiny)
 # (evidence, base) of the rows that count -> unnormalised density of these rows.
 Density = Callable[[Array, Array | None], Array]
 
@@ -73,14 +78,8 @@ def as_base_weight(base_weight: Any, n: int, caller: str) -> Array | None:
     base, _ = to_float64(base_weight)
     with np.errstate(over="ignore"):
         total = base.sum()
-    problem = None
-    if base.shape != (n,):
-        problem = f"shape {base.shape}"
-    elif not (np.isfinite(base).all() and base.min() >= 0.0):
-        problem = "negative or non-finite numbers"
-    elif not base.any():
-        problem = "zeros only"
-    elif not np.isfinite(total):
+    problem = weight_problem(base, (n,))
+    if problem is None and not np.isfinite(total):
         problem = "numbers whose sum overflows"
     if problem:
         raise ValueError(
@@ -114,7 +113,11 @@ def _rows_that_count(
             f"The 'nonfinite' parameter of {caller} must be 'raise' or 'drop'. Got "
             f"{nonfinite!r}; pass one of them."
         )
-    kept = None if base is None or base.min() > 0.0 else base > 0.0
+    kept = None
+    if base is not None:
+        # A share of all weight that has no digits left is none.
+        least = _TINY * base.max()
+        kept = None if base.min() > least else base > least
     # Extremes show NaN and infinity without a mask of all rows.
     if np.isfinite(values.min()) and np.isfinite(values.max()):
         return kept
@@ -145,5 +148,9 @@ def _scaled(density: Array, base: Array | None, total: float) -> Array:
     """Return weights of a given total; the density is overwritten."""
     if base is not None:
         density *= base / base.max()
-    density *= total / density.sum()
+    whole = density.sum()
+    if whole < _SMALL:  # the quotient could overflow
+        density /= density.max()
+        whole = density.sum()
+    density *= total / whole
     return density

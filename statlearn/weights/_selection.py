@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from math import inf, isinf
+from math import isinf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.utils._numbers import real_number
+from statlearn.utils._arrays import to_float64
+from statlearn.utils._numbers import number_in, positive_number, real_number
 from statlearn.weights._base import LossRule
 from statlearn.weights._measure import limit_on, reweigh
 from statlearn.weights._worst_case import tail_density
 
 Array = NDArray[np.float64]
+
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 def trimmed_weights(
@@ -73,12 +76,8 @@ def trimmed_weights(
     >>> trimmed_weights([1.0, 2.0, 3.0, 50.0], 0.25).round(3)
     array([1.333, 1.333, 1.333, 0.   ])
     """
-    fraction = real_number(fraction, "fraction", "trimmed_weights")
-    if not 0.0 <= fraction < 1.0:
-        raise ValueError(
-            f"The 'fraction' of trimmed_weights must be in [0, 1). Got {fraction}; "
-            "pass for example 0.1 to leave out the worst tenth."
-        )
+    hint = "pass for example 0.1 to leave out the worst tenth"
+    fraction = number_in(fraction, "fraction", "trimmed_weights", hint, 0, 1, "left")
     return reweigh(
         losses,
         lambda values, base: tail_density(-values, 1.0 - fraction, base),
@@ -297,6 +296,35 @@ class SelfPaced(LossRule):
         self.warmup = warmup
         self.nonfinite = nonfinite
 
+    def settled(self, step: int, evidence: Any = None) -> bool:
+        """Tell whether the rule admits the same rows from a step on.
+
+        Parameters
+        ----------
+        step : int
+            Where training is.
+        evidence : array-like of shape (n,), default=None
+            Losses of the rows that count.
+
+        Returns
+        -------
+        settled : bool
+            With a growing threshold, whether it is above all finite losses; with a
+            falling one, whether it is below all of them.
+        """
+        if not super().settled(step):
+            return False
+        threshold = self._threshold(step)
+        if self.growth == 1.0 or isinf(threshold):
+            return True
+        if evidence is None:
+            return False
+        losses, _ = to_float64(evidence)
+        losses = losses[np.isfinite(losses)]
+        if self.growth > 1.0:
+            return bool((losses < threshold).all())
+        return bool((losses >= threshold).all())
+
     def _loss_weights(self, losses: Any, base_weight: Any, step: int | None) -> Any:
         return self_paced_weights(
             losses,
@@ -307,13 +335,11 @@ class SelfPaced(LossRule):
         )
 
     def _threshold(self, step: int | None) -> float:
-        growth = real_number(self.growth, "growth", "SelfPaced")
-        if not 0.0 < growth < inf:
-            raise ValueError(
-                "The 'growth' of SelfPaced must be a positive finite number. Got "
-                f"{growth}; pass for example 1.1, or 1 for a constant threshold."
-            )
-        if step is None:
-            return self.lam
+        hint = "pass for example 1.1, or 1 for a constant threshold"
+        growth = positive_number(self.growth, "growth", "SelfPaced", hint)
+        lam = real_number(self.lam, "lam", "SelfPaced")
+        if step is None or not lam > 0.0:
+            return lam
         with np.errstate(over="ignore"):
-            return float(self.lam * np.float64(growth) ** step)
+            # A threshold stays positive however long it falls.
+            return max(float(lam * np.float64(growth) ** step), _TINY)

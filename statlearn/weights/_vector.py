@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from statlearn.utils._arrays import to_float64
-from statlearn.utils._numbers import real_number
+from statlearn.utils._numbers import number_in, real_number
+from statlearn.utils._validation import weight_problem
 from statlearn.weights._measure import as_base_weight, reweigh
 from statlearn.weights._worst_case import tilt_density
 
 Array = NDArray[np.float64]
+
+# Sums of numbers below this power of two are finite.
+_LARGE = 900
 
 
 def normalize(weights: Any, *, total: float | None = None) -> Any:
@@ -42,7 +46,7 @@ def normalize(weights: Any, *, total: float | None = None) -> Any:
     array([0.125, 0.25 , 0.625])
     """
     values, restore = as_weights(weights, "normalize")
-    total = float(len(values)) if total is None else _positive(total, "total")
+    total = _positive(len(values) if total is None else total, "total", "normalize")
     share = values / values.max()  # the sum of huge weights would overflow
     return restore(share * (total / share.sum()))
 
@@ -77,15 +81,18 @@ def temper(weights: Any, temperature: float, *, base_weight: Any = None) -> Any:
     array([1.66666667, 3.33333333])
     """
     values, restore = as_weights(weights, "temper")
-    temperature = _positive(temperature, "temperature")
+    temperature = _positive(temperature, "temperature", "temper")
     base = as_base_weight(base_weight, len(values), "temper")
     density = values if base is None else _divide(values, base)
-    if temperature < 1.0:
-        density = density / density.max()  # high powers would overflow
-    out = np.where(density > 0.0, density ** (1.0 / temperature), 0.0)
-    out = out / out.max()
-    out = out if base is None else out * base
-    return restore(out * (values.sum() / out.sum()))
+    if base is not None and not np.isfinite(density.max()):
+        out = _tempered_by_logarithms(values, base, temperature)
+    else:
+        if temperature < 1.0:
+            density = density / density.max()  # high powers would overflow
+        out = np.where(density > 0.0, density ** (1.0 / temperature), 0.0)
+        out = out / out.max()
+        out = out if base is None else out * base
+    return restore(_with_total_of(values, out))
 
 
 def tilt(scores: Any, temperature: float, *, base_weight: Any = None) -> Any:
@@ -168,19 +175,21 @@ def clip_ratio(weights: Any, max_ratio: float, *, base_weight: Any = None) -> An
     array([2., 4., 6.])
     """
     values, restore = as_weights(weights, "clip_ratio")
-    max_ratio = _positive(max_ratio, "max_ratio")
+    max_ratio = _positive(max_ratio, "max_ratio", "clip_ratio")
     if max_ratio < 1.0:
         raise ValueError(
             f"The 'max_ratio' of clip_ratio must be at least 1. Got {max_ratio}; pass "
             "1 for equal weights, infinity for no bound."
         )
     base = as_base_weight(base_weight, len(values), "clip_ratio")
+    if base is not None and (top := base[values > 0.0].max()) > 0.0:
+        base = base / top
     density = values if base is None else _divide(values, base)
-    positive = density > 0.0
-    bound = max_ratio * density[positive].min()
-    clipped = np.minimum(density, bound)
-    clipped = clipped if base is None else clipped * base
-    return restore(clipped * (values.sum() / clipped.sum()))
+    bound = max_ratio * float(density[values > 0.0].min())  # infinity is no bound
+    cut = values
+    if np.isfinite(bound):
+        cut = np.minimum(values, bound if base is None else bound * base)
+    return restore(_with_total_of(values, cut))
 
 
 def project_simplex(values: Any, *, total: float = 1.0) -> Any:
@@ -220,7 +229,7 @@ def project_simplex(values: Any, *, total: float = 1.0) -> Any:
     array([0.3, 0.7, 0. ])
     """
     vectors, restore = to_float64(values)
-    total = _positive(total, "total")
+    total = _positive(total, "total", "project_simplex")
     if vectors.ndim == 0 or vectors.size == 0 or not np.isfinite(vectors).all():
         raise ValueError(
             "The 'values' of project_simplex must be finite, of shape (..., n). Got "
@@ -241,34 +250,37 @@ def project_simplex(values: Any, *, total: float = 1.0) -> Any:
 def as_weights(weights: Any, caller: str) -> tuple[Array, Any]:
     """Return weights as float64 and the way back, or say what they should be."""
     values, restore = to_float64(weights)
-    if (
-        values.ndim != 1
-        or values.size == 0
-        or not (np.isfinite(values).all() and values.min() >= 0.0 and values.any())
-    ):
+    problem = weight_problem(values)
+    if problem is not None:
         raise ValueError(
             f"The 'weights' of {caller} must be finite numbers >= 0 of shape (n,), not "
-            f"all of them zero. Got {_describe(values)}; drop or correct these rows."
+            f"all of them zero. Got {problem}; drop or correct these rows."
         )
     return values, restore
 
 
-def _describe(values: Array) -> str:
-    if values.ndim != 1 or values.size == 0:
-        return f"shape {values.shape}"
-    if not np.isfinite(values).all():
-        return f"{np.sum(~np.isfinite(values))} non-finite numbers"
-    return "a negative number" if values.min() < 0.0 else "zeros only"
+def _with_total_of(values: Array, share: Array) -> Array:
+    """Return numbers scaled to the total of others, whose sum may overflow."""
+    # A power of two takes no digits from numbers that count beside the largest.
+    exponent = max(int(np.frexp(values.max())[1]) - _LARGE, 0)
+    total = np.ldexp(values, -exponent).sum()
+    share = share / share.max()  # the sum of the smallest numbers divides nothing
+    return np.ldexp(share * (total / share.sum()), exponent)
 
 
-def _positive(value: float, name: str) -> float:
-    number = real_number(value, name, "a weight vector")
-    if not number > 0.0:
-        raise ValueError(
-            f"The '{name}' parameter must be a positive number. Got {value!r}; pass a "
-            "value above zero."
-        )
-    return number
+def _tempered_by_logarithms(values: Array, base: Array, temperature: float) -> Array:
+    """Return b (w / b)^(1 / temperature), at most one, where w / b may overflow."""
+    out = np.zeros_like(values)
+    kept = values > 0.0
+    log_base = np.log(base[kept])
+    exponent = (np.log(values[kept]) - log_base) / temperature + log_base
+    out[kept] = np.exp(exponent - exponent.max())
+    return out
+
+
+def _positive(value: Any, name: str, caller: str) -> float:
+    hint = "pass a value above zero"
+    return number_in(value, name, caller, hint, 0.0, np.inf, "right")
 
 
 def _divide(values: Array, base: Array) -> Array:
@@ -279,4 +291,5 @@ def _divide(values: Array, base: Array) -> Array:
             "base weight 0 with a positive weight; use the base weights that the "
             "weights were made with."
         )
-    return np.divide(values, base, out=np.zeros_like(values), where=base > 0.0)
+    with np.errstate(over="ignore"):
+        return np.divide(values, base, out=np.zeros_like(values), where=base > 0.0)

@@ -3,12 +3,14 @@
 Every contestant is a frozen layer with its adapter: the output of a batch, and the
 gradients of its input and of the adapter. The frozen layer alone is the least that
 any adapter costs. The second race is one token without a gradient, as in generation,
-where forming the adapted weight costs more than the layer does.
+where forming the adapted weight costs more than the layer does. Before both, peft has
+to read the files that are written here, and compute the same with them.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 import warnings
 from collections.abc import Callable
 
@@ -16,7 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from _race import bar, finish, race
-from statlearn.neural.adapters import apply_bone, apply_lora, apply_pissa
+from statlearn.neural import map_parameters
+from statlearn.neural.adapters import (
+    apply_bone,
+    apply_lora,
+    apply_pissa,
+    save_peft_adapter,
+)
 
 SIDE, N_ROWS, RANK, SEED = 512, 256, 32, 0
 REPEATS, CALLS = 31, 5
@@ -72,6 +80,26 @@ def same_outputs(models: dict[str, nn.Module], x: Tensor) -> None:
         torch.testing.assert_close(models[name](x), models[peer](x))
 
 
+def read_by_peer(x: Tensor) -> None:
+    """Write trained adapters of each kind; peft's outputs must be those of ours."""
+    from peft import PeftModel
+
+    for name, model in ours().items():
+        if name == "row":  # has no counterpart in peft
+            continue
+        with torch.no_grad():
+            for parameter in map_parameters(model):
+                parameter.add_(0.02 * torch.randn_like(parameter))
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            save_peft_adapter(model, folder)
+            peer = PeftModel.from_pretrained(frozen_layer(), folder)
+        expected, found = model(x), peer(x)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        gap = (found - expected).abs().max().item()
+        print(f"  {name}: peft reads the files, outputs within {gap:.1e}")
+
+
 def training(model: nn.Module, x: Tensor, upstream: Tensor) -> Callable[[], None]:
     wanted = [x, *(p for p in model.parameters() if p.requires_grad)]
 
@@ -100,6 +128,7 @@ def main() -> None:
     has_peer = "peft bat" in models
     if has_peer:
         same_outputs(models, x)
+        read_by_peer(x)
     trained = race(
         "Forward and backward of an adapted layer",
         {name: training(model, x, upstream) for name, model in models.items()},

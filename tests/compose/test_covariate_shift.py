@@ -224,5 +224,27 @@ def test_samples_that_hardly_overlap_are_announced(method):
 
 @pytest.mark.parametrize("method", ["kliep", "ulsif"])
 def test_samples_without_overlap_are_refused(method):
-    with pytest.raises(ValueError, match="near"):
+    with (
+        pytest.warns(DegenerateWeightsWarning, match="without overlap"),
+        pytest.raises(ValueError, match="near"),
+    ):
         model(method, gamma=1e5).fit(X, Y, X_target=Z + 1e3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_column_in_which_samples_lie_apart_is_named(method):
+    noise = np.random.default_rng(0).normal(size=(800, 1))
+    rows = pd.DataFrame(np.hstack([noise, X]), columns=["noise", "place"])
+    target = pd.DataFrame(np.hstack([noise[:500], Z + 50.0]), columns=rows.columns)
+    with pytest.warns(DegenerateWeightsWarning, match="overlap in column 'place'"):
+        model(method).fit(rows, Y, X_target=target)
+    with pytest.warns(DegenerateWeightsWarning, match="overlap in column 'x1'"):
+        model(method).fit(rows.to_numpy(), Y, X_target=target.to_numpy())
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("factor", [2.0**530, 2.0**-560], ids=["huge", "tiny"])
+def test_weights_stay_where_squares_overflow_or_vanish(method, factor):
+    weights = model(method).fit(X, Y, X_target=Z).weights_
+    scaled = model(method).fit(X * factor, Y, X_target=Z * factor).weights_
+    assert_allclose(scaled, weights, rtol=1e-9)

@@ -30,8 +30,9 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
 from statlearn.compose import LossReweighted
-from statlearn.exceptions import ExactFitWarning
+from statlearn.exceptions import DegenerateWeightsWarning, ExactFitWarning
 from statlearn.ordinal import PrestoClassifier
+from statlearn.schedules import StepCooldown
 from statlearn.weights import (
     Chain,
     ClipRatio,
@@ -39,6 +40,8 @@ from statlearn.weights import (
     InverseFrequency,
     KLTilt,
     LinUpper,
+    SelfPaced,
+    Temperature,
     Uniform,
 )
 
@@ -513,3 +516,129 @@ def test_one_absurd_response_does_not_make_all_others_exact():
     weights = LossReweighted(tree, "bisquare", max_iter=2).fit(X, y).weights_
     assert weights[7] == 0.0
     assert len(np.unique(weights[weights > 0.0])) > 20
+
+
+# ---------------------------------------------------------- rules that look at steps
+SMALL_Y = Y / 20.0
+TWO_GROUPS = np.repeat(["a", "b"], [70, 10])
+
+
+def late_fit(rule, max_iter=200, **params):
+    model = LossReweighted(LinearRegression(), rule, max_iter=max_iter)
+    return model.fit(X, SMALL_Y, **params)
+
+
+@pytest.mark.parametrize(
+    ("late", "now"),
+    [
+        (KLTilt(StepCooldown(np.inf, 1.0, switch=10)), KLTilt(1.0)),
+        (Temperature(StepCooldown(1.0, 5.0, switch=10)), Temperature(5.0)),
+        (Temperature(StepCooldown(5.0, 1.0, switch=10)), Temperature(1.0)),
+        (Chain("uniform", KLTilt(StepCooldown(np.inf, 1.0, switch=10))), KLTilt(1.0)),
+        (LinUpper(warmup=5), LinUpper()),
+        (SelfPaced(0.001, growth=1.5), Uniform()),
+        (SelfPaced(1e5, growth=0.5, warmup=3), None),
+    ],
+    ids=["tilt", "hotter", "colder", "chain", "warmup", "growing", "falling"],
+)
+def test_first_phase_of_a_rule_is_not_taken_for_convergence(late, now):
+    if now is None:
+        # The threshold falls below all losses: the rows of smallest loss are left.
+        with pytest.warns(DegenerateWeightsWarning):
+            model = late_fit(late)
+        assert np.count_nonzero(model.weights_ > 1e-6) < 10
+        return
+    model = late_fit(late, groups=TWO_GROUPS)
+    assert model.converged_
+    assert model.n_iter_ > 5
+    reference = late_fit(now, groups=TWO_GROUPS)
+    assert_allclose(model.estimator_.coef_, reference.estimator_.coef_, rtol=1e-7)
+
+
+def test_slowly_growing_threshold_has_not_converged_at_the_end_of_the_budget():
+    model = late_fit(SelfPaced(0.01, growth=1.01), max_iter=20)
+    assert (model.n_iter_, model.converged_) == (20, False)
+
+
+def test_function_with_a_schedule_of_its_own_is_waited_for():
+    def late(losses, *, groups=None, base_weight=None, step=None):
+        return KLTilt(np.inf if step < 10 else 1.0)(losses)
+
+    def flat(losses, *, groups=None, base_weight=None, step=None):
+        return np.ones(len(losses))
+
+    model = late_fit(late)
+    assert model.converged_
+    assert_allclose(
+        model.estimator_.coef_, late_fit(KLTilt()).estimator_.coef_, rtol=1e-7
+    )
+    assert late_fit(flat).n_iter_ == 1
+
+
+def test_function_may_say_that_it_is_settled():
+    def late(losses, *, groups=None, base_weight=None, step=None):
+        return KLTilt(np.inf if step < 3 else 1.0)(losses)
+
+    late.settled = lambda step, evidence: True
+    assert late_fit(late).n_iter_ == 1
+
+
+# ------------------------------------------------------------- rows without weight
+def test_row_without_weight_moves_no_size_of_the_targets():
+    # Most targets are zero, so their size is that of the largest: one that counts.
+    y = np.zeros(80)
+    y[:35] = 5.0 + X[:35, 0]
+    outside_x, outside_y = np.vstack([X, X[:1]]), np.append(y, 1e20)
+    weight = np.append(np.ones(80), 0.0)
+    model = LossReweighted(LinearRegression(), "huber", max_iter=30)
+    plain = clone(model).fit(X, y).estimator_.coef_
+    weightless = model.fit(outside_x, outside_y, sample_weight=weight)
+    assert_allclose(weightless.estimator_.coef_, plain, rtol=1e-9)
+
+
+def test_infinite_loss_of_a_row_without_weight_leaves_the_path_finite():
+    y = np.append(1e200, Y[1:])
+    weight = np.append(0.0, np.ones(79))
+    with np.errstate(over="ignore"):
+        model = LossReweighted(LinearRegression(), "linupper", max_iter=5)
+        model.fit(X, y, sample_weight=weight)
+    assert np.isfinite(model.loss_path_).all()
+
+
+# -------------------------------------------------------------------- labels of groups
+@pytest.mark.parametrize("missing", [None, np.nan], ids=["none", "nan"])
+@pytest.mark.parametrize("mode", ["refit", "minibatch"])
+def test_missing_group_in_a_list_is_no_group(missing, mode):
+    groups = [missing, *np.repeat(["a", "b"], [59, 20]).tolist()]
+    model = LossReweighted(SGDRegressor(), "inversefrequency", mode=mode)
+    with pytest.raises(ValueError, match=r"missing labels .* the first at row 0"):
+        model.fit(X, Y, groups=groups)
+    weight = np.append(0.0, np.ones(79))
+    model.fit(X, Y, sample_weight=weight, groups=groups)
+    assert model.weights_[0] == 0.0
+
+
+def test_labels_of_different_types_stay_different_groups():
+    groups = [1, "1"] + [1] * 58 + ["1"] * 20
+    model = LossReweighted(Ridge(), "inversefrequency", max_iter=60)
+    weights = model.fit(X, Y, groups=groups).weights_
+    assert_allclose(weights, InverseFrequency()(groups), rtol=1e-6)
+    pairs = [("a", number % 2) for number in range(80)]
+    model.fit(X, Y, groups=pairs)
+    assert_allclose(model.weights_, 1.0, rtol=1e-6)
+
+
+def test_grid_search_over_the_rules_of_a_chain():
+    model = LossReweighted(Ridge(), Chain("linupper", ClipRatio(3.0)), max_iter=3)
+    rules = {"weighting__linupper": ["kltilt", "linupper"]}
+    search = GridSearchCV(model, rules, cv=3, error_score="raise")
+    assert search.fit(X, SMALL_Y).best_params_["weighting__linupper"] in (
+        "kltilt",
+        "linupper",
+    )
+
+
+def test_batches_may_follow_a_fit_by_rounds():
+    model = LossReweighted(SGDRegressor(random_state=0), "linupper", max_iter=3)
+    model.fit(X, SMALL_Y).set_params(mode="minibatch")
+    assert model.partial_fit(X, SMALL_Y).partial_fit(X, SMALL_Y).weights_.shape == (80,)

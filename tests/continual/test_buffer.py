@@ -6,12 +6,12 @@ import numpy as np
 from numpy.testing import assert_array_equal
 from scipy import sparse, stats
 
-from statlearn.continual._buffer import Rows, alike, joined, reservoir
+from statlearn.continual._buffer import TaskRows, alike, joined, reservoir
 
 
 def rows(start, stop, task=0):
     number = np.arange(start, stop)
-    return Rows(number[:, None] * 1.0, number, None, np.full(len(number), task))
+    return TaskRows(number[:, None] * 1.0, number, None, np.full(len(number), task))
 
 
 def sample(sizes, size, generator):
@@ -36,6 +36,30 @@ def test_every_row_is_kept_equally_often():
     # The counts have the variance of draws without replacement.
     statistic = np.sum((counts - 600.0) ** 2) / (600.0 * (1 - 8 / 40)) * 39 / 40
     assert 1e-3 < stats.chi2.sf(statistic, 39) < 1 - 1e-3
+
+
+def test_smaller_reservoir_thins_out_the_rows_before():
+    counts = np.zeros(20)
+    generator = np.random.default_rng(4)
+    for _ in range(2000):
+        kept = reservoir(rows(0, 12), rows(12, 20), 12, 5, generator)
+        assert len(np.unique(kept.y)) == 5
+        counts[kept.y] += 1
+    statistic = np.sum((counts - 500.0) ** 2) / (500.0 * (1 - 5 / 20)) * 19 / 20
+    assert 1e-3 < stats.chi2.sf(statistic, 19) < 1 - 1e-3
+
+
+def test_larger_reservoir_repeats_no_row():
+    generator = np.random.default_rng(5)
+    before = rows(0, 100).take(np.arange(0, 100, 5))
+    kept = reservoir(before, rows(100, 110), 100, 40, generator)
+    assert len(np.unique(kept.y)) == len(kept) <= 30
+    counts = [
+        np.sum(reservoir(before, rows(100, 200), 100, 40, generator).y >= 100)
+        for _ in range(300)
+    ]
+    # 40 of 200 rows, half of them new; the counts of 300 runs have a mean of 20.
+    assert abs(np.mean(counts) - 20.0) < 4 * np.std(counts) / np.sqrt(300)
 
 
 def test_pairs_of_rows_are_kept_equally_often():
@@ -66,7 +90,7 @@ def test_tasks_stay_together_and_rows_with_their_targets():
 
 def test_weights_of_one_are_added_where_only_others_have_weights():
     plain = rows(0, 2)
-    weighted = Rows(plain.X, plain.y, np.array([2.0, 3.0]), plain.task)
+    weighted = TaskRows(plain.X, plain.y, np.array([2.0, 3.0]), plain.task)
     assert_array_equal(joined(*alike(plain, weighted)).weight, [1.0, 1.0, 2.0, 3.0])
     assert_array_equal(joined(*alike(weighted, plain)).weight, [2.0, 3.0, 1.0, 1.0])
     assert joined(*alike(plain, plain)).weight is None
@@ -74,7 +98,7 @@ def test_weights_of_one_are_added_where_only_others_have_weights():
 
 def test_sparse_rows_are_joined_to_dense_ones():
     dense = rows(0, 3)
-    table = Rows(sparse.csr_array(dense.X), dense.y, None, dense.task)
+    table = TaskRows(sparse.csr_array(dense.X), dense.y, None, dense.task)
     both = joined(dense, table)
     assert sparse.issparse(both.X)
     assert_array_equal(both.X.toarray()[:, 0], [0, 1, 2, 0, 1, 2])

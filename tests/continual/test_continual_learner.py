@@ -328,6 +328,32 @@ def test_reservoir_keeps_its_size_and_the_shares_of_tasks():
     assert_array_equal(model.buffer_X_[:, 1], model.buffer_task_)
 
 
+@pytest.mark.parametrize("before", [None, 40, 10], ids=["all", "larger", "smaller"])
+def test_buffer_may_change_between_tasks(before):
+    kind = "all" if before is None else "reservoir"
+    model = recorded(buffer=kind, buffer_size=before, n_steps=10)
+    model.fit(*numbered(200, 0))
+    model.set_params(buffer="reservoir", buffer_size=20).partial_fit(*numbered(50, 1))
+    rows = np.unique(model.buffer_X_, axis=0)
+    assert len(rows) == len(model.buffer_y_) <= 20
+    assert (model.rows_seen_, model.tasks_seen_) == (250, 2)
+    model.set_params(buffer="all", buffer_size=None).partial_fit(*numbered(30, 2))
+    assert len(model.buffer_y_) == len(rows) + 30
+
+
+def test_buffer_that_cannot_be_kept_leaves_the_learner_as_it_was(monkeypatch):
+    model = recorded(n_steps=10).fit(*numbered(30, 0))
+    before = pickle.dumps(vars(model))
+
+    def fail(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr("statlearn.continual.continual_learner.joined", fail)
+    with pytest.raises(MemoryError):
+        model.partial_fit(*numbered(30, 1))
+    assert pickle.dumps(vars(model)) == before
+
+
 def test_tasks_that_left_the_reservoir_have_no_loss():
     model = recorded(buffer="reservoir", buffer_size=1, n_steps=60)
     for task in range(4):
@@ -397,6 +423,17 @@ def test_float32_stays_float32():
     model = network().fit(X0.astype(np.float32), Y0)
     assert model.estimator_.coefs_[0].dtype == np.float32
     assert model.buffer_X_.dtype == np.float32
+
+
+@pytest.mark.parametrize("make", [network, logistic], ids=["network", "sgd"])
+def test_later_tasks_have_the_float_type_of_the_first(make):
+    X0_32, X1_32 = X0.astype(np.float32), X1.astype(np.float32)
+    mixed = make().fit(X0_32, Y0).partial_fit(X1_32.astype(np.float64), Y1)
+    alike = make().fit(X0_32, Y0).partial_fit(X1_32, Y1)
+    assert mixed.buffer_X_.dtype == np.float32
+    assert_array_equal(mixed.predict_proba(X0_32), alike.predict_proba(X0_32))
+    double = make().fit(X0, Y0).partial_fit(X1_32, Y1)
+    assert double.buffer_X_.dtype == np.float64
 
 
 def test_grid_search_and_pipelines_take_it():

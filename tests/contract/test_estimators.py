@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import re
 
 import pytest
 from sklearn.base import BaseEstimator, is_classifier
@@ -123,13 +124,27 @@ ESTIMATORS += LONG_FITS
 
 if "neural" in LOADABLE:
     from statlearn.neural import NeuralClassifier, NeuralRegressor
+    from statlearn.neural.regularization import compand
 
-    # Two checks compare predictions to more digits than float32 has.
+    # All tables fit into one batch, so that the law of weights holds to rounding.
     FEW_EPOCHS = {"max_epochs": 30, "learning_rate": 0.01, "random_state": 0}
     ESTIMATORS += [
         NeuralClassifier(dtype="float64", **FEW_EPOCHS),
         NeuralRegressor(dtype="float64", **FEW_EPOCHS),
+        NeuralClassifier(**FEW_EPOCHS),
+        NeuralClassifier(
+            dtype="float64",
+            weighting="linupper",
+            optimizer="adamp",
+            weight_map=compand,
+            **FEW_EPOCHS,
+        ),
     ]
+
+ROUNDED = (
+    "compares to a relative 1e-7, which is the rounding of float32; Adam divides by "
+    "the size of gradients, also of those that are rounding"
+)
 
 # Class name -> {name of a check: the reason why it cannot hold}. A check that
 # passes in spite of its entry fails the suite, so the table stays true.
@@ -147,12 +162,21 @@ EXPECTED_FAILURES: dict[str, dict[str, str]] = {
             "copies of a repeated row are held out one by one"
         ),
     },
+    # With "float32" only, see `expected_failures`.
+    "NeuralClassifier": {
+        "check_sample_weight_equivalence_on_dense_data": ROUNDED,
+        "check_sample_weight_equivalence_on_sparse_data": ROUNDED,
+        "check_methods_subset_invariance": (
+            "compares to a relative 1e-7, which is the rounding of float32; products "
+            "of few rows and of many are summed in different orders"
+        ),
+    },
 }
 
 # Fits in batches keep the law of sample weights in expectation at best; tests/continual
-# measures it for ContinualLearner, tests/neural for networks, nothing does for the
-# other two. Whether one draw keeps it can hang on the last bit of a product (all units
-# of a small network may die in both fits), so neither result fails the suite.
+# measures it for ContinualLearner, nothing does for the other two. Whether one draw
+# keeps it can hang on the last bit of a product (all units of a small network may die
+# in both fits), so neither result fails the suite.
 IN_EXPECTATION = {
     "check_sample_weight_equivalence_on_dense_data",
     "check_sample_weight_equivalence_on_sparse_data",
@@ -222,7 +246,7 @@ CHECKS_OF_FORM = {
 def fits_in_batches(estimator):
     """Tell an estimator whose result depends on which rows its batches draw."""
     match type(estimator).__name__:
-        case "ContinualLearner" | "NeuralClassifier" | "NeuralRegressor":
+        case "ContinualLearner":
             return True
         case "DomainBalanced":
             return estimator.strategy == "sampling"
@@ -235,6 +259,8 @@ def expected_failures(estimator):
     if (getattr(estimator, "alpha", None) or 0.0) > 0.0:
         return {}
     if getattr(estimator, "method", "split") != "split":
+        return {}
+    if getattr(estimator, "dtype", None) == "float64":
         return {}
     return EXPECTED_FAILURES.get(type(estimator).__name__, {})
 
@@ -263,7 +289,8 @@ def cases(checks):
         is_further = kind in first
         takes_long = any(estimator is one for one in LONG_FITS)
         first.add(kind)
-        label = " ".join(str(estimator).split())
+        label = re.sub(r"<function (\w+) at \w+>", r"\1", str(estimator))
+        label = " ".join(label.split())
         for check, name, options, is_form in checks(estimator):
             marks = []
             if reason := expected_failures(estimator).get(name):

@@ -6,7 +6,10 @@ A new map joins `MAPS` below and inherits the tests.
 from __future__ import annotations
 
 import copy
+import importlib
+import inspect
 import io
+import pkgutil
 from dataclasses import dataclass
 
 import pytest
@@ -16,6 +19,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn.utils.parametrize import is_parametrized  # noqa: E402
 
+import statlearn.neural  # noqa: E402
 from statlearn.neural import (  # noqa: E402
     WeightMap,
     attach,
@@ -29,14 +33,7 @@ from statlearn.neural import (  # noqa: E402
     weight_maps,
 )
 from statlearn.neural.adapters import BlockAffine, LowRank  # noqa: E402
-from statlearn.neural.models import TinyViT  # noqa: E402
-from statlearn.neural.quantization import (  # noqa: E402
-    LSQQuantizer,
-    StatsQuantizer,
-    fold_quantized,
-    quantize_model,
-    reparametrize_attention,
-)
+from statlearn.neural.quantization import LSQQuantizer, StatsQuantizer  # noqa: E402
 from statlearn.neural.regularization import WeightCompander  # noqa: E402
 
 
@@ -81,6 +78,7 @@ class Case:
     make: object
     start: float | None = 0.0
     theta: int | None = None  # size of the state beside a stored tensor, 8 x 12 weights
+    layer: type = nn.Linear  # kind of the layer that gets the map
 
 
 def bone(variant, **options):
@@ -113,8 +111,14 @@ def maps():
     yield "bone mini", Case(bone("mini", mini_r=2), theta=4 * 2)
     yield "lora", Case(low_rank, theta=3 * (8 + 12))
     yield "pissa", Case(lambda w: LowRank.principal(w, 3), theta=2 * 3 * (8 + 12))
-    for function in ("arctan", "tanh", "softsign", "erf"):
+    for function in ("arctan", "tanh", "softsign", "erf", "power"):
         yield f"compander {function}", Case(bounded(function), start=8.0, theta=2)
+    pair = (torch.asinh, torch.sinh)
+    yield "compander pair", Case(bounded(pair), start=8.0, theta=2)
+    yield (
+        "compander direct",
+        Case(bounded("arctan", init="direct"), start=None, theta=2),
+    )
     yield (
         "compander learned",
         Case(bounded("arctan", learnable=True), start=8.0, theta=4),
@@ -128,6 +132,28 @@ def maps():
             f"lsq {bits}",
             Case(lambda w, bits=bits: LSQQuantizer(bits, w), start=None, theta=8),
         )
+    yield (
+        "statsq clipped",
+        Case(lambda w: StatsQuantizer(2, ste="clipped"), start=None, theta=0),
+    )
+    yield (
+        "lsq unsigned",
+        Case(lambda w: LSQQuantizer(2, w, signed=False), start=None, theta=8),
+    )
+    yield (
+        "lsq one scale",
+        Case(lambda w: LSQQuantizer(2, w, per_row=False), start=None, theta=1),
+    )
+    conv = {"layer": nn.Conv2d}
+    yield "compander conv", Case(bounded("arctan"), start=8.0, theta=2, **conv)
+    yield (
+        "statsq conv",
+        Case(lambda w: StatsQuantizer(2, axis=0), start=None, theta=0, **conv),
+    )
+    yield (
+        "lsq conv",
+        Case(lambda w: LSQQuantizer(2, w, axis=0), start=None, theta=8, **conv),
+    )
 
 
 MAPS = dict(maps())
@@ -138,10 +164,27 @@ STARTING = [name for name, case in MAPS.items() if case.start is not None]
 DTYPES = {"float32": (torch.float32, 1e-5), "float64": (torch.float64, 1e-10)}
 
 
-def network(dtype=torch.float64):
+class Pictures(nn.Sequential):
+    """Layers that see each row as three channels of two by two pixels."""
+
+    def forward(self, x):
+        return super().forward(x.reshape(-1, 3, 2, 2)).flatten(1)
+
+
+def network(name, dtype=torch.float64):
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 4))
+    if MAPS[name].layer is nn.Conv2d:
+        model = Pictures(nn.Conv2d(3, 8, 2), nn.Tanh(), nn.Conv2d(8, 4, 1))
+    else:
+        model = nn.Sequential(nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 4))
     return model.to(dtype)
+
+
+def put(name, model, **options):
+    """Put the map of a name on the first layer."""
+    case = MAPS[name]
+    layers = {"include": "0", "layers": (case.layer,)}
+    attach(model, lambda _, weight: case.make(weight), **layers, **options)
 
 
 def inputs(dtype=torch.float64):
@@ -151,8 +194,8 @@ def inputs(dtype=torch.float64):
 
 
 def mapped(name, dtype=torch.float64):
-    model = network(dtype)
-    attach(model, lambda _, weight: MAPS[name].make(weight), include="0")
+    model = network(name, dtype)
+    put(name, model)
     return model
 
 
@@ -187,7 +230,7 @@ def name(request):
 def test_fresh_map_leaves_the_weight_as_it_was(name, dtype):
     start = MAPS[name].start
     kind, _ = DTYPES[dtype]
-    base = network(kind)[0].weight
+    base = network(name, kind)[0].weight
     change = (mapped(name, kind)[0].weight - base).abs().max().item()
     assert change <= start * torch.finfo(kind).eps * base.abs().max().item()
 
@@ -198,7 +241,7 @@ def test_folded_layer_computes_what_the_mapped_one_did(name, dtype):
     model = trained(name, kind)
     before = model(inputs(kind)).detach()
     assert fold(model) == ["0.weight"]
-    assert type(model[0]) is nn.Linear
+    assert type(model[0]) is MAPS[name].layer
     torch.testing.assert_close(model(inputs(kind)), before, rtol=rtol, atol=rtol)
 
 
@@ -212,11 +255,11 @@ def test_strip_brings_the_bits_of_the_base_back(name, dtype):
     kind, _ = DTYPES[dtype]
     model = trained(name, kind)
     assert strip(model) == ["0.weight"]
-    restored, base = bits(model), bits(network(kind))
+    restored, base = bits(model), bits(network(name, kind))
     assert list(restored) == list(base)
     assert torch.equal(restored["0.weight"], base["0.weight"])
     assert all(p.requires_grad for p in model.parameters())
-    assert type(model[0]) is nn.Linear
+    assert type(model[0]) is MAPS[name].layer
 
 
 def test_strip_to_the_stored_tensor_keeps_what_was_trained(name):
@@ -235,7 +278,7 @@ def test_unfold_brings_map_and_stored_bits_back(name):
     assert unfold(model) == ["0.weight"]
     assert same_bits(bits(model), before)
     strip(model)
-    assert torch.equal(model[0].weight, network()[0].weight)
+    assert torch.equal(model[0].weight, network(name)[0].weight)
 
 
 def test_state_of_the_map_is_small_and_loads_into_a_fresh_one(name):
@@ -296,19 +339,14 @@ def test_second_map_of_the_class_is_refused(name):
     model = mapped(name)
     before = bits(model)
     with pytest.raises(ValueError, match="has one already; fold or strip it first"):
-        attach(model, lambda _, weight: MAPS[name].make(weight), include="0")
+        put(name, model)
     assert same_bits(bits(model), before)
 
 
 def test_rest_of_the_module_is_frozen_on_request_and_thawed_after(name):
-    model = network()
+    model = network(name)
     model[2].bias.requires_grad_(False)
-    attach(
-        model,
-        lambda _, weight: MAPS[name].make(weight),
-        include="0",
-        freeze_rest=True,
-    )
+    put(name, model, freeze_rest=True)
     assert not any(p.requires_grad for p in model[2].parameters())
     trainable, total = count_trainable(model)
     assert trainable == sum(p.numel() for p in map_parameters(model))
@@ -325,76 +363,17 @@ def test_evaluation_gives_the_same_under_autograd_and_without(name):
     assert torch.equal(model(inputs()), without)
 
 
-# --- what comes with quantisers: activations, products of queries and keys ---------
-
-
-def transformer(products):
-    model = TinyViT(qkv_bias=False, n_blocks=1, generator=0).double()
-    if products:
-        reparametrize_attention(model, 2)
-    return model
-
-
-def images(dtype=torch.float64):
-    return torch.rand(4, 64, generator=torch.Generator().manual_seed(1)).to(dtype)
-
-
-def quantised(products, *, act_bits=3):
-    """A transformer of few bits whose weights and scales have moved."""
-    model = transformer(products)
-    quantize_model(model, 2, act_bits=act_bits, sample=images())
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
-    for _ in range(3):
-        optimizer.zero_grad()
-        model(images()).square().sum().backward()
-        assert all(p.grad.isfinite().all() for p in model.parameters())
-        optimizer.step()
-    return model
-
-
-with_products = pytest.mark.parametrize("products", [False, True])
-
-
-@with_products
-def test_folding_all_of_a_quantised_model_keeps_what_it_computes(products):
-    model = quantised(products)
-    before = model(images()).detach()
-    fold_quantized(model)
-    assert not any(isinstance(m, WeightMap) for m in model.modules())
-    torch.testing.assert_close(model(images()), before, rtol=1e-10, atol=1e-10)
-
-
-@with_products
-def test_strip_takes_away_what_came_with_quantisers(products):
-    model, base = quantised(products), transformer(products)
-    strip(model)
-    assert list(model.state_dict()) == list(base.state_dict())
-    # All but the weights of layers was trained beside the maps, and stays.
-    model.load_state_dict(base.state_dict())
-    assert torch.equal(model(images()), base(images()))
-
-
-@with_products
-def test_copy_of_a_quantised_model_is_independent(products):
-    model = quantised(products)
-    before = model(images()).detach()
-    twin = copy.deepcopy(model)
-    assert torch.equal(twin(images()), before)
-    fold_quantized(twin, activations=False)
-    assert torch.equal(model(images()), before)
-
-
-@with_products
-def test_state_of_a_quantised_model_goes_through_a_file_and_back(products):
-    model, other, file = quantised(products), transformer(products), io.BytesIO()
-    quantize_model(other, 2, act_bits=3, sample=images())
-    torch.save(model.state_dict(), file)
-    file.seek(0)
-    other.load_state_dict(torch.load(file, weights_only=True))
-    assert torch.equal(other(images()), model(images()))
-
-
-@with_products
-def test_quantised_model_changes_its_precision(products):
-    model = quantised(products).float()
-    assert model(images(torch.float32)).dtype == torch.float32
+def test_every_public_map_is_listed():
+    rooms = [
+        importlib.import_module(f"statlearn.neural.{info.name}")
+        for info in pkgutil.iter_modules(statlearn.neural.__path__)
+        if info.ispkg and not info.name.startswith("_")
+    ]
+    public = {
+        value
+        for room in [statlearn.neural, *rooms]
+        for value in map(vars(room).get, room.__all__)
+        if inspect.isclass(value) and issubclass(value, WeightMap)
+    }
+    listed = {type(case.make(torch.ones(8, 12))) for case in MAPS.values()}
+    assert public - {WeightMap} == listed - {Shift, Cube}

@@ -307,6 +307,12 @@ def test_a_run_where_gradients_are_off_turns_them_on_and_leaves_them_off():
 # -- callbacks ----------------------------------------------------------------------
 
 
+def test_a_run_inside_of_inference_mode_says_so():
+    loop = loop_of(net())
+    with torch.inference_mode(), pytest.raises(RuntimeError, match="outside of torch"):
+        loop.run([rows()])
+
+
 def test_callbacks_see_every_update_and_can_stop():
     seen = []
 
@@ -325,6 +331,34 @@ def test_callbacks_see_every_update_and_can_stop():
     assert [progress.loss for progress in seen] == history.loss.tolist()
     assert [progress.lr for progress in seen] == [0.1 + step for step in range(7)]
     assert (loop.step_, loop.epoch_) == (7, 1)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_an_epoch_whose_last_batches_have_no_weight_has_an_end(accumulate):
+    def told(progress):
+        seen.append((progress.step, progress.epoch, progress.end_of_epoch))
+
+    seen, data = [], in_order(rows())
+    batches = [
+        {"X": X, "y": y, "sample_weight": torch.full((8,), float(number < 2))}
+        for number, (X, y) in enumerate(data)
+    ]
+    loop = loop_of(net(), callbacks=[told], accumulate=accumulate)
+    loop.run(batches, 2)
+    assert [place for place in seen if place[2]] == [
+        (2 // accumulate, 0, True),
+        (4 // accumulate, 1, True),
+    ]
+    assert len(seen) == 4 // accumulate + 2
+    assert loop.step_ == 4 // accumulate
+
+
+def test_an_epoch_without_any_weight_has_an_end_without_a_loss():
+    seen, (X, y) = [], rows()
+    batch = {"X": X, "y": y, "sample_weight": torch.zeros(40)}
+    loop_of(net(), callbacks=[seen.append]).run([batch])
+    assert [(p.step, p.epoch, p.end_of_epoch) for p in seen] == [(0, 0, True)]
+    assert math.isnan(seen[0].loss)
 
 
 def test_training_goes_on_from_where_a_callback_stopped_it():
@@ -476,7 +510,7 @@ def test_batches_that_are_gone_after_an_epoch_are_refused(batches):
 
 
 def test_an_epoch_without_batches_is_refused():
-    with pytest.raises(ValueError, match="at least one batch"):
+    with pytest.raises(ValueError, match="must be at least 1 in epoch 0"):
         loop_of(net()).run([])
 
 

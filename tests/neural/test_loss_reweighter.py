@@ -67,6 +67,23 @@ def test_integer_base_weights_are_repeated_rows(pairs):
     assert first.item() == pytest.approx(second.item(), rel=1e-10, abs=1e-12)
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-50, 1e-40, 1e30, 1e50, 1e300])
+def test_the_unit_of_base_weights_does_not_matter_in_single_precision(unit):
+    base = np.array([1.0, 2.0, 0.0, 3.0])
+    losses, scaled = (leaf([0.1, 0.2, 5.0, 3.0], torch.float32) for _ in range(2))
+    plain, reweighter = LossReweighter("linupper"), LossReweighter("linupper")
+    expected, found = (
+        plain(losses, base_weight=base),
+        reweighter(scaled, base_weight=unit * base),
+    )
+    expected.backward()
+    found.backward()
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(scaled.grad, losses.grad)
+    shares = (one.weights_ / one.weights_.sum() for one in (reweighter, plain))
+    torch.testing.assert_close(*shares, rtol=1e-4, atol=0)  # subnormal for 1e-40
+
+
 def test_groups_have_the_weights_of_their_rule():
     groups = ["a", "a", "a", "b"]
     loss = LossReweighter(InverseFrequency())(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 
 import numpy as np
@@ -108,6 +109,24 @@ def test_loss_runs_under_compile(name):
     assert_close(compiled(prediction, target), loss(prediction, target))
 
 
+EMPTY = {
+    "labels": lambda z: cross_entropy(z, torch.zeros(z.shape[:-1]).long()),
+    "probabilities": lambda z: cross_entropy(z, z),
+    "mask": lambda z: cross_entropy(z, z, mask=torch.ones(z.shape[:-1])),
+    "distillation": lambda z: distillation(z, z),
+    "distillation mask": lambda z: distillation(z, z, mask=torch.ones(z.shape[:-1])),
+    "square": lambda z: squared_error(z, z),
+    "binary": lambda z: binary_cross_entropy_with_logits(z, z),
+}
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 5, 3), (2, 0, 3), (0, 0, 3)], ids=str)
+@pytest.mark.parametrize("name", EMPTY)
+def test_empty_batches_and_sequences_have_loss_zero(name, shape):
+    z = torch.zeros(shape)
+    assert torch.equal(EMPTY[name](z), torch.zeros(shape[0]))
+
+
 # --- classes -----------------------------------------------------------------
 
 
@@ -166,6 +185,71 @@ def test_small_integer_labels_do():
     logits, target = normal(6, 4), labels(6)
     assert_close(
         cross_entropy(logits, target.to(torch.uint8)), cross_entropy(logits, target)
+    )
+
+
+def test_bytes_as_labels_mean_what_they_say():
+    logits = torch.randn(1, 2, 200, generator=torch.Generator().manual_seed(0))
+    target = torch.tensor([[156, 255 - 156]], dtype=torch.uint8)
+    expected = cross_entropy(logits, target.long())
+    assert torch.equal(cross_entropy(logits, target), expected)
+    ignored = cross_entropy(logits, target, ignore_index=99)
+    torch.testing.assert_close(ignored, cross_entropy(logits[:, 0], target[:, 0]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_long_sequences_in_half_precision_have_a_finite_loss(dtype):
+    logits = torch.zeros(1, 16384, 200, dtype=dtype)
+    mask = torch.ones(1, 16384, dtype=torch.bool)
+    expected = torch.tensor([math.log(200)])
+    target = mask.long()
+    for losses in (
+        cross_entropy(logits, target),
+        cross_entropy(logits, target, mask=mask),
+        cross_entropy(logits, target, mask=1e5 * mask),
+    ):
+        assert losses.dtype == dtype
+        assert_close(losses.float(), expected, rtol=torch.finfo(dtype).eps, atol=0.0)
+
+
+def test_weights_in_a_mask_are_not_rounded_to_half_precision():
+    logits = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)).half()
+    target = torch.zeros(2, 3, dtype=torch.long)
+    expected = cross_entropy(logits, target)
+    assert_close(cross_entropy(logits, target, mask=torch.full((2, 3), 1e-9)), expected)
+
+
+@pytest.mark.parametrize("weight", [-0.5, math.nan])
+@pytest.mark.parametrize("loss", [cross_entropy, distillation])
+def test_negative_weights_in_a_mask_are_refused(loss, weight):
+    z, mask = torch.zeros(2, 3, 4), torch.tensor([[1.0, weight, 1.0], [1.0, 1.0, 0.0]])
+    with pytest.raises(
+        ValueError, match=f"'mask' of {loss.__name__} .* Got {weight:g}"
+    ):
+        loss(z, z, mask=mask)
+
+
+def test_masks_do_within_vmap():
+    z = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    target, mask = z.softmax(-1), torch.tensor([[1.0, 0.5, 1.0], [1.0, 1.0, 0.0]])
+    each = torch.func.vmap(
+        lambda z, t, m: cross_entropy(z[None], t[None], mask=m[None])
+    )
+    expected = cross_entropy(z, target, mask=mask)
+    assert_close(each(z, target, mask)[:, 0], expected)
+
+
+def test_class_that_the_teacher_rules_out_does_not_count():
+    student = torch.tensor([[0.3, 1.0, -math.inf]], requires_grad=True)
+    teacher = torch.tensor([[0.5, 0.2, -math.inf]])
+    losses = distillation(student, teacher)
+    assert_close(losses, distillation(student[:, :2], teacher[:, :2]))
+    losses.sum().backward()
+    assert torch.isfinite(student.grad).all()
+    open_to_all = torch.tensor([[0.3, 1.0, 2.0]])
+    p, q = softmax(open_to_all.numpy()), softmax(teacher.numpy())
+    assert_close(
+        distillation(open_to_all, teacher), torch.tensor([rel_entr(q, p).sum()])
     )
 
 
@@ -322,6 +406,30 @@ def test_pinball_of_many_outputs_is_the_mean_of_theirs():
             lambda: binary_cross_entropy_with_logits(normal(3), labels(4)),
             r"Got \(4,\) for \(3,\)",
             id="rows",
+        ),
+        pytest.param(
+            lambda: binary_cross_entropy_with_logits(
+                normal(3, 2), labels(3, 2), pos_weight=torch.ones(3, 1)
+            ),
+            r"'pos_weight' of .* must have shape \(2,\), .* Got shape \(3, 1\)",
+            id="positive weights of samples",
+        ),
+        pytest.param(
+            lambda: binary_cross_entropy_with_logits(
+                normal(3), labels(3), pos_weight=torch.ones(3)
+            ),
+            r"must have shape \(1,\), one factor for each output, or \(\)",
+            id="positive weights of a vector",
+        ),
+        pytest.param(
+            lambda: pinball(torch.tensor(1.0), torch.tensor(1.0), [0.5]),
+            r"'prediction' of pinball must .* Got shapes \(\) and \(\)",
+            id="scalars",
+        ),
+        pytest.param(
+            lambda: cross_entropy(normal(1, 3), torch.tensor([7], dtype=torch.uint16)),
+            r"Got labels from 7 to 7",
+            id="label without a minimum",
         ),
         pytest.param(
             lambda: huber(normal(3), normal(3), delta=0.0),

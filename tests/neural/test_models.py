@@ -487,6 +487,21 @@ def test_characters_learn_a_cycle():
             r"'n' of CharLM.generate must be an integer >= 1",
             id="n",
         ),
+        pytest.param(
+            lambda: Attention(8, 3),
+            r"'n_heads' of Attention must divide 'width'. Got 3 and 8",
+            id="heads alone",
+        ),
+        pytest.param(
+            lambda: CharLM(5)(torch.tensor([[7]])),
+            r"'ids' of CharLM must lie from 0 to 4. Got 7 to 7; encode",
+            id="character",
+        ),
+        pytest.param(
+            lambda: CharLM(5)(torch.zeros(1, 2)),
+            r"must be of type int32 or int64. Got torch.float32",
+            id="no integers",
+        ),
     ],
 )
 def test_bad_values_are_refused(call, message):
@@ -504,6 +519,14 @@ def test_bad_values_are_refused(call, message):
             id="generator",
         ),
         pytest.param(lambda: TinyViT(generator=True), r"Got True", id="boolean"),
+        pytest.param(
+            lambda: MLP(4, generator=2**64), r"pass a seed below 2\*\*64", id="seed"
+        ),
+        pytest.param(
+            lambda: CharLM(5).generate([1, 2], 2),
+            r"'prompt' of CharLM.generate must be a tensor .* Got list",
+            id="prompt",
+        ),
     ],
 )
 def test_bad_types_are_refused(call, message):
@@ -517,3 +540,15 @@ def test_refused_model_draws_nothing():
     with pytest.raises(ValueError, match="n_outputs"):
         MLP(4, n_outputs=0, generator=source)
     assert torch.equal(source.get_state(), before)
+
+
+@pytest.mark.parametrize("temperature", [1e-40, 1e-300])
+def test_lowest_temperatures_take_the_most_probable_character(temperature):
+    model = CharLM(5, generator=0)
+    wanted = model.generate(TEXT[:, :3], 4, temperature=0)
+    drawn = model.generate(TEXT[:, :3], 4, temperature=temperature, generator=0)
+    assert torch.equal(drawn, wanted)
+
+
+def test_largest_seed_will_do():
+    MLP(4, generator=2**64 - 1)

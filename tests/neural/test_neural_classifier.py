@@ -89,6 +89,41 @@ def test_a_module_without_hidden_layers_converges_to_logistic_regression(weighte
     assert ours.predict_proba(X) == pytest.approx(peer.predict_proba(X), abs=1e-5)
 
 
+@pytest.mark.parametrize("form", ["weighted", "repeated"])
+def test_small_steps_in_batches_lead_to_the_weighted_optimum_on_average(form):
+    # A single fit in batches of few rows cannot equal that of repeated rows; where the
+    # steps lead is the same.
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = X[:, 0] + np.abs(X[:, 1]) - 0.8 + rng.logistic(size=60) > 0
+    weight = np.where(X[:, 1] < 0, 10, 1)
+    peer = LogisticRegression(C=np.inf, tol=1e-8)
+    plain = peer.fit(X, y).coef_[0]
+    exact = peer.fit(X, y, sample_weight=weight).coef_[0]
+    n_epochs = 80
+    if form == "repeated":
+        rows = np.repeat(np.arange(60), weight)
+        X, y, weight = X[rows], y[rows], None
+        n_epochs = n_epochs * 60 // len(rows)
+    model = NeuralClassifier(
+        hidden_layer_sizes=(),
+        optimizer=partial(torch.optim.SGD, lr=0.1),
+        learning_rate=0.1,
+        schedule="cosine",
+        batch_size=8,
+        max_epochs=n_epochs,
+        dtype="float64",
+    )
+    heads = [
+        model.set_params(random_state=seed)
+        .fit(X, y, sample_weight=weight)
+        .state_["head.weight"]
+        for seed in range(3)
+    ]
+    off = np.mean(np.diff(heads, axis=1), axis=0)[0] - exact
+    assert np.linalg.norm(off) < 0.1 * np.linalg.norm(plain - exact)
+
+
 def test_proba_decision_and_labels_agree():
     X, y = table()
     model = NeuralClassifier(**SHORT).fit(X, y)
@@ -583,6 +618,28 @@ def test_a_seed_fixes_the_fit_and_random_numbers_outside_stay():
 # -- early stopping -----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("early_stopping", [False, True], ids=["whole", "stopping"])
+def test_a_rule_that_leaves_no_weight_trains_nothing_and_says_so(early_stopping):
+    def nothing(losses, *, groups=None, base_weight=None, step=None):
+        return np.zeros_like(losses)
+
+    model = NeuralClassifier(weighting=nothing, early_stopping=early_stopping, **SHORT)
+    with pytest.raises(ValueError, match="must leave weight to some rows of a batch"):
+        model.fit(*table())
+    assert not hasattr(model, "state_")
+
+
+def test_epochs_whose_last_batch_has_no_weight_are_scored():
+    def large(losses, *, groups=None, base_weight=None, step=None):
+        return np.full(len(losses), float(len(losses) == 32))
+
+    model = NeuralClassifier(
+        weighting=large, early_stopping=True, validation_fraction=0.15, **SHORT
+    ).fit(*table())  # 170 rows
+    assert len(model.history_["validation_score"]) == model.n_iter_ == 4
+    assert np.isfinite(model.history_["loss"]).all()
+
+
 def test_early_stopping_keeps_the_best_epoch():
     X, y = table(400)
     y = np.where(np.random.default_rng(0).random(400) < 0.3, "a", y)
@@ -833,9 +890,22 @@ def test_names_of_features_go_when_a_state_without_names_comes(tmp_path):
         {"n_iter": float("inf")},
         {"n_features_in": -1},
         {"seed": 2**70},
+        {"n_features_in": 6.5},
         {"feature_names_in": ["a"]},
+        {"feature_names_in": [1, 2, 3, 4, 5, 6]},
+        {"classes": ["c", "b", "a"]},
+        {"classes": ["a", "a", "c"]},
+        {"classes": ["a", "b", "long"]},
+        {"classes": [0.0, 1.0, float("nan")], "classes_dtype": "<f8"},
+        {"classes": [0.5, 1, 2], "classes_dtype": "<i8"},
+        {"classes": [0, 1, 2], "classes_dtype": "|O"},
+        {"classes_dtype": "<U999999999"},
+        {"n_features_in": 10**12},
     ],
-    ids=["infinite", "negative", "seed", "names"],
+    ids=[
+        *("infinite", "negative", "seed", "half", "names", "numbers"),
+        *("unsorted", "repeated", "cut", "nan", "fraction", "objects", "wide", "large"),
+    ],
 )
 def test_facts_that_cannot_be_are_refused(tmp_path, fact):
     X, y = table()

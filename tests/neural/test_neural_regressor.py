@@ -15,6 +15,10 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from statlearn.neural import NeuralRegressor  # noqa: E402
+from statlearn.neural._estimators._state_file import (  # noqa: E402
+    read_state,
+    write_state,
+)
 from statlearn.neural.losses import pinball  # noqa: E402
 
 SHORT = {"max_epochs": 4, "batch_size": 32, "random_state": 0}
@@ -123,6 +127,30 @@ def test_early_stopping_looks_at_the_share_of_variance():
     assert model.n_iter_ < 100
     assert model.best_validation_score_ == max(model.history_["validation_score"])
     assert 0.8 < model.best_validation_score_ < 1.0
+
+
+def test_a_fit_that_diverges_before_it_is_scored_says_so():
+    model = NeuralRegressor(
+        early_stopping=True,
+        learning_rate=1e30,
+        optimizer="sgd",
+        max_epochs=3,
+        batch_size=1000,
+        random_state=0,
+    )
+    with pytest.raises(FloatingPointError, match="outputs of NeuralRegressor must be"):
+        model.fit(*table())
+
+
+@pytest.mark.parametrize("flat", [True, [1]], ids=str)
+def test_facts_that_contradict_each_other_are_refused(tmp_path, flat):
+    X, y = table()
+    path = tmp_path / "state.safetensors"
+    NeuralRegressor(**SHORT).fit(X, np.column_stack([y, y])).save_state(path)
+    arrays, facts = read_state(path, "test")
+    write_state(path, arrays, facts | {"flat": flat}, "test")
+    with pytest.raises(ValueError, match="with 2 outputs"):
+        NeuralRegressor(**SHORT).load_state(path)
 
 
 def test_one_row_is_too_few_to_hold_out():

@@ -7,12 +7,15 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
+from torch.nn.utils import prune  # noqa: E402
+from torch.nn.utils import spectral_norm as older_spectral_norm  # noqa: E402
+from torch.nn.utils import weight_norm as older_weight_norm  # noqa: E402
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm  # noqa: E402
 
 from statlearn.neural import attach  # noqa: E402
 from statlearn.neural._select import (  # noqa: E402
     named_tensors,
     select,
-    select_masks,
 )
 from statlearn.neural._weight_map import WeightMap  # noqa: E402
 
@@ -93,10 +96,23 @@ def test_excluding_a_layer_that_is_not_worked_on_is_allowed(model):
         ("blocks.*.values", ValueError, "Got 'blocks.*.values', which fits none"),
         ("embed", TypeError, "must name layers of a kind that it works on"),
         (3, TypeError, "must be a name, a glob, a compiled pattern, a predicate"),
+        (nn.Linear, TypeError, "Got the class Linear; pass, for example"),
+        ({"head.weight": 1}, TypeError, "Got dict; pass, for example"),
         (re.compile("nothing"), ValueError, "leave none of the 5 tensors 'weight'"),
         (lambda name, p: False, ValueError, "the test must have something to work on"),
     ],
-    ids=["typo", "end", "ends", "glob", "kind", "type", "pattern", "predicate"],
+    ids=[
+        "typo",
+        "end",
+        "ends",
+        "glob",
+        "kind",
+        "type",
+        "class",
+        "masks",
+        "pattern",
+        "predicate",
+    ],
 )
 def test_selector_that_fits_nothing_is_refused(model, include, error, message):
     with pytest.raises(error, match=re.escape(message)):
@@ -125,23 +141,58 @@ def test_tensor_below_a_map_keeps_its_name(model):
     assert all(after[name] is before[name] for name in before)
 
 
-def test_masks_are_checked_against_their_tensors(model):
-    mask = torch.ones(2, 3, dtype=torch.bool)
-    assert list(select_masks(model, {"head.weight": mask}, caller="the test")) == [
-        "head.weight"
+def test_iterators_are_selectors(model):
+    assert names(model, iter(["head", "blocks.1"]), layers=(nn.Linear,)) == LINEAR[2:]
+
+
+def test_name_with_signs_of_a_glob_is_a_name_first():
+    model = nn.ModuleDict(
+        {"a[0]": nn.Linear(3, 3), "a0": nn.Linear(3, 3), "b*": nn.Linear(3, 3)}
+    )
+    model["bc"] = nn.Linear(3, 3)
+    assert names(model, "a[0]") == ["a[0].weight"]
+    assert names(model, "a[0].weight") == ["a[0].weight"]
+    assert names(model, "b*") == ["b*.weight"]
+    assert names(model, "a[0-9]") == ["a0.weight"]
+    assert names(model, "?0") == ["a0.weight"]
+    assert names(model, exclude=["a[0]", "b*"]) == ["a0.weight", "bc.weight"]
+
+
+def test_module_that_is_used_twice_is_known_by_both_names(model):
+    model["again"] = model["head"]
+    model["rest"] = nn.ModuleDict({"block": model["blocks"][0]})
+    assert names(model, "again", layers=(nn.Linear,)) == ["head.weight"]
+    assert names(model, "again.weight", layers=(nn.Linear,)) == ["head.weight"]
+    assert names(model, "rest.block", layers=(nn.Linear,)) == LINEAR[:2]
+    assert names(model, exclude="rest.block", layers=(nn.Linear,)) == LINEAR[2:]
+
+
+@pytest.mark.parametrize("include", ["", "weight", "query"])
+def test_ends_and_nothing_are_no_names(model, include):
+    with pytest.raises(ValueError, match="which fits none"):
+        select(model, include, layers=(nn.Linear,), caller="the test")
+
+
+COMPUTED = {
+    "weight norm": weight_norm,
+    "older weight norm": older_weight_norm,
+    "spectral norm": spectral_norm,
+    "older spectral norm": older_spectral_norm,
+    "pruned": lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated:FutureWarning")
+@pytest.mark.parametrize("change", COMPUTED.values(), ids=COMPUTED)
+def test_tensor_that_a_layer_computes_from_others_is_seen_and_refused(change):
+    model = nn.Sequential(nn.Linear(3, 3), change(nn.Linear(3, 3)))
+    found = select(model, layers=(nn.Linear,), caller="the test")
+    assert [(t.name, tuple(t.parameter.shape)) for t in found] == [
+        ("0.weight", (3, 3)),
+        ("1.weight", (3, 3)),
     ]
-    assert select_masks(model, {"head.bias": [True, False]}, caller="the test")
-
-
-@pytest.mark.parametrize(
-    ("masks", "message"),
-    [
-        ({"haed.weight": [True]}, "closest are 'head.weight'"),
-        ({"head.bias": [1.0, 0.0]}, "must be boolean and of shape (2,). Got torch.flo"),
-        ({"head.bias": [True]}, "of shape (2,). Got torch.bool of shape (1,)"),
-    ],
-    ids=["name", "type", "shape"],
-)
-def test_mask_that_cannot_be_is_refused(model, masks, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        select_masks(model, masks, caller="the test")
+    before = list(model.state_dict())
+    with pytest.raises(ValueError, match=r"attach works on plain .* Got '1.weight'"):
+        attach(model, lambda *_: Same())
+    assert list(model.state_dict()) == before
+    assert attach(model, lambda *_: Same(), exclude="1") == ["0.weight"]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm  # noqa: E402
+from torch.nn.utils.parametrize import register_parametrization  # noqa: E402
 
 from statlearn.neural import (  # noqa: E402
     WeightMap,
@@ -61,6 +64,15 @@ class Product(Gain):
     def linear(self, weight, bias, x):
         type(self).calls += 1
         return nn.functional.linear(x, weight * self.gain, bias)
+
+
+class Row(WeightMap):
+    def __init__(self, weight):
+        super().__init__()
+        self.row = nn.Parameter(torch.zeros(weight.shape[1]))
+
+    def forward(self, weight):
+        return weight + self.row
 
 
 @pytest.fixture
@@ -121,11 +133,11 @@ def test_tied_weights_are_refused_by_name(model):
 
 def test_parametrization_of_somebody_else_is_refused(model):
     weight_norm(model[0])
-    with pytest.raises(ValueError, match="must have something to work on"):
+    with pytest.raises(ValueError, match=r"Got '0.weight' with _WeightNorm; remove"):
         gains(model, include=lambda name, p: name == "0.weight")
     spectral_norm(model[2])
     with pytest.raises(ValueError, match=r"Got '2.weight' with _SpectralNorm; remove"):
-        gains(model)
+        gains(model, exclude="0")
 
 
 def test_optimizer_counts_parameters_in_the_same_order_after_a_map(model):
@@ -259,6 +271,36 @@ def test_state_given_as_arrays_is_loaded(model):
         model, {n: v.numpy() * 2 for n, v in map_state_dict(model).items()}
     )
     assert all(m.gain.item() == 2.0 for m in weight_maps(model).values())
+
+
+def test_state_in_arrays_of_any_layout_is_loaded(model):
+    attach(model, lambda name, weight: Row(weight))
+    values = np.arange(4.0)[::-1]
+    load_map_state_dict(
+        model, {"0.weight.row": values[:3], "2.weight.row": list(values)}
+    )
+    found = map_state_dict(model)
+    assert found["0.weight.row"].tolist() == [3.0, 2.0, 1.0]
+    assert found["2.weight.row"].tolist() == [3.0, 2.0, 1.0, 0.0]
+
+
+BAD_STATES = {
+    "list": (["0.weight.gain"], "must be a mapping of names to tensors. Got list"),
+    "none": (None, "must be a mapping of names to tensors. Got NoneType"),
+    "gap": ({"0.weight.gain": None}, "state of '0.weight.gain' must hold real numbers"),
+    "word": ({"0.weight.gain": "x"}, "must hold real numbers. Got str"),
+    "complex": ({"0.weight.gain": torch.tensor(1j)}, "Got torch.complex64"),
+    "complex array": ({"0.weight.gain": np.array(1j)}, "Got complex128"),
+    "ragged": ({"0.weight.gain": [[1.0], [1.0, 2.0]]}, "Got list"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_STATES)
+def test_what_is_no_state_is_refused(model, name):
+    state, message = BAD_STATES[name]
+    gains(model, include="0")
+    with pytest.raises(TypeError, match=message):
+        load_map_state_dict(model, state)
 
 
 def test_map_without_forward_says_what_to_write(model):
@@ -402,3 +444,95 @@ def test_map_whose_start_is_another_class_is_refused_before_it_is_attached(model
 def test_maker_that_takes_no_name_and_weight_is_refused(model, make):
     with pytest.raises(TypeError, match=r"must be callable as make\(name, weight\)"):
         attach(model, make)
+
+
+def test_one_map_for_two_tensors_is_refused(model):
+    shared, before = Gain(), bits(model)
+    with pytest.raises(ValueError, match=r"in use already, Gain for '2.weight'; make"):
+        attach(model, lambda name, weight: shared)
+    assert same(bits(model), before)
+    attach(model, lambda name, weight: shared, include="0")
+    with pytest.raises(ValueError, match=r"must return a new map for each tensor"):
+        attach(model, lambda name, weight: shared, include="2")
+
+
+# --- parametrizations of somebody else above a map, maps put on by hand ------------
+
+
+class Double(nn.Module):
+    def forward(self, weight):
+        return 2.0 * weight
+
+
+@pytest.mark.parametrize(
+    "above",
+    [lambda m: register_parametrization(m, "weight", Double()), spectral_norm],
+    ids=["own", "spectral norm"],
+)
+def test_parametrization_above_a_map_is_computed_with(model, above):
+    attach(model, lambda name, weight: Product(), include="0")
+    with torch.no_grad():
+        weight_maps(model)["0.weight"].gain.fill_(3.0)
+    above(model[0])
+    model.eval()
+    x = torch.ones(2, 3)
+    expected = F.linear(x, model[0].weight, model[0].bias)
+    torch.testing.assert_close(model[0](x), expected)
+
+
+@pytest.mark.parametrize("way", [fold, strip], ids=["fold", "strip"])
+def test_parametrization_above_a_map_goes_first(model, way):
+    gains(model, include="0")
+    register_parametrization(model[0], "weight", Double())
+    with pytest.raises(ValueError, match=r"with Double .* first, as with del layer"):
+        way(model)
+    del model[0].parametrizations.weight[1]
+    assert way(model) == ["0.weight"]
+
+
+class Halving(Latent):
+    """Stores the half."""
+
+    def right_inverse(self, weight):
+        return weight / 2
+
+    def forward(self, weight):
+        return 2 * weight
+
+
+def test_base_of_a_map_put_on_by_hand_is_not_made_up(model):
+    before = model[0].weight.detach().clone()
+    register_parametrization(model[0], "weight", Halving())
+    with pytest.raises(ValueError, match=r"'0.weight' with a Halving .* by hand"):
+        strip(model)
+    assert fold(model) == ["0.weight"]
+    assert torch.equal(model[0].weight, before)
+    register_parametrization(model[0], "weight", Halving())
+    strip(model, to="stored")
+    assert torch.equal(model[0].weight, before / 2)
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_map_put_on_by_hand_leaves_what_is_trained_as_it_was(model, trained):
+    model[0].weight.requires_grad_(trained)
+    register_parametrization(model[0], "weight", Halving())
+    fold(model)
+    assert model[0].weight.requires_grad is trained
+    register_parametrization(model[0], "weight", Halving())
+    gains(model, include="0")
+    fold(model)
+    assert model[0].weight.requires_grad is trained
+
+
+def test_folding_within_mixed_precision_does_not_round():
+    class Square(WeightMap):
+        def forward(self, weight):
+            return weight @ weight
+
+    torch.manual_seed(0)
+    layer = nn.Linear(4, 4)
+    attach(layer, lambda name, weight: Square())
+    expected = layer.weight.detach().clone()
+    with torch.autocast("cpu", torch.bfloat16):
+        fold(layer)
+    assert torch.equal(layer.weight, expected)

@@ -24,7 +24,7 @@ from statlearn.offline_rl import (
     estimate_value,
 )
 from statlearn.offline_rl._fitted_evaluation import StateMeans
-from statlearn.offline_rl._importance import cumulative_log_ratio
+from statlearn.offline_rl._importance import cumulative_log_ratio, per_decision
 from statlearn.offline_rl._learning import default_behavior
 from trajectory_cases import dataset_of
 
@@ -338,6 +338,66 @@ def test_single_effective_trajectory_has_no_narrow_interval():
         found = estimate(data, "wis", ratios, n_bootstraps=200, random_state=0)
     assert found.value == 39.0
     assert np.isnan(found.interval).all()
+
+
+@pytest.mark.parametrize("method", ["wis", "fqe"])
+def test_interval_of_one_trajectory_is_unknown(method):
+    data = dataset_of([(3.0, 4.0)])
+
+    def policy(observations):
+        return np.full((len(observations), 2), 0.5)
+
+    options = {"method": method, "behavior": policy, "n_bootstraps": 5}
+    with pytest.warns(DegenerateWeightsWarning, match=r"at least 2 .* Got 1, so"):
+        found = estimate_value(data, policy, **options)
+    assert np.isfinite(found.value)
+    assert np.isnan(found.interval).all()
+    assert estimate_value(data, policy, **options | {"n_bootstraps": 0})
+
+
+def test_resamples_have_as_many_trajectories_as_the_data():
+    # All returns are one, and so is the plain mean of as many of them.
+    data = dataset_of([(1.0,)] * 7)
+    found = estimate(data, "is", np.ones(7), n_bootstraps=120, random_state=0)
+    assert_array_equal(found.bootstrap_values, 1.0)
+
+
+def test_resampled_weights_per_decision_are_those_of_the_formula():
+    # Ragged and of growing weight, so that the unit of what has ended changes.
+    rng = np.random.default_rng(0)
+    data = dataset_of([tuple(rng.normal(size=1 + i % 5)) for i in range(12)])
+    ratios = rng.lognormal(sigma=2.0, size=data.n_transitions)
+    log_weight = cumulative_log_ratio(np.log(ratios), data.offsets)
+    estimator = per_decision(
+        log_weight, data.rewards, np.zeros(12), data.offsets, gamma=0.9, normalized=True
+    )
+    counts = rng.multinomial(12, np.full(12, 1 / 12), size=60).astype(float)
+    step = np.arange(data.n_transitions) - np.repeat(data.offsets[:-1], data.lengths)
+    W, G = np.zeros((12, 5)), np.zeros((12, 5))
+    for i in range(12):
+        rows = slice(data.offsets[i], data.offsets[i + 1])
+        W[i, : data.lengths[i]] = np.exp(log_weight[rows])
+        W[i, data.lengths[i] :] = W[i, data.lengths[i] - 1]
+        G[i, step[rows]] = np.exp(log_weight[rows]) * data.rewards[rows]
+    expected = (0.9 ** np.arange(5) * (counts @ G) / (counts @ W)).sum(axis=1)
+    assert_allclose(estimator(counts), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("placeholder", [np.nan, -1.0])
+def test_what_follows_a_termination_does_not_matter(placeholder):
+    data = dataset_of([(1.0, 2.0), (0.5, 3.0)])
+    following = data.next_observations.copy()
+    following[data.terminations] = placeholder
+
+    def policy(observations):
+        assert np.isfinite(observations).all()
+        return np.full((len(observations), 2), 0.5)
+
+    options = {"method": "fqe", "regressor": LinearRegression(), "n_iter": 3}
+    found = estimate_value(
+        replace(data, next_observations=following), policy, **options
+    )
+    assert found.value == estimate_value(data, policy, **options).value
 
 
 # --------------------------------------------------------------- policies in all forms

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -9,6 +11,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -103,6 +106,17 @@ def test_truncated_episode_has_a_future():
     model = FittedQIteration(TREE, gamma=0.5, n_iter=60)
     assert model.fit(ends).action_values([[0.0]]) == [[1.0]]
     assert_allclose(model.fit(cut).action_values([[0.0]]), [[2.0]])
+
+
+def test_what_follows_a_termination_does_not_matter():
+    data = four()
+    following = data.next_observations.astype(float)
+    following[data.terminations] = np.nan
+    model = FittedQIteration(LinearRegression(), n_iter=3, policy_constraint=0.0)
+    plain = clone(model).fit(data)
+    found = model.fit(replace(data, next_observations=following))
+    rows = data.observations
+    assert_array_equal(found.action_values(rows), plain.action_values(rows))
 
 
 def test_weights_choose_what_is_allowed():

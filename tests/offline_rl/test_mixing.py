@@ -49,7 +49,6 @@ def test_filter_takes_a_mask_or_a_function():
         (lambda d: d.filter(lambda part: False), "at least one trajectory. Got none"),
         (lambda d: d.split(1.0), "must leave a trajectory on each side"),
         (lambda d: d.split(4), "must leave a trajectory on each side"),
-        (lambda d: d.split(True), "must leave a trajectory on each side"),
         (lambda d: d.split(np.nan), "must leave a trajectory on each side"),
         (lambda d: d.subset(2), "Got int64 of shape"),
         (lambda d: d.split(0), "must leave a trajectory on each side"),
@@ -59,7 +58,7 @@ def test_filter_takes_a_mask_or_a_function():
         (lambda d: d.mix(d, d, 0.5, size=0), "The 'size' of .*>= 1"),
         (lambda d: d.concatenate([d, with_returns([1.0])]), "one shape and kind"),
     ],
-    ids=range(17),
+    ids=range(16),
 )
 def test_bad_choice_is_refused(act, message):
     with pytest.raises(ValueError, match=message):
@@ -79,6 +78,11 @@ def test_bad_choice_is_refused(act, message):
 def test_what_is_no_data_set_is_refused(act):
     with pytest.raises(TypeError, match=r"expected a TrajectoryDataset\. Got .*; make"):
         act(four())
+
+
+def test_truth_is_no_share_to_split_by():
+    with pytest.raises(TypeError, match=r"The 'test_size' of .* must be a real number"):
+        four().split(True)
 
 
 def test_split_has_every_trajectory_once_in_order():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
@@ -199,6 +201,32 @@ def test_observations_that_are_no_numbers_of_states_are_refused(seen):
     data = TrajectoryDataset.from_arrays(seen, [0, 1], [0.0, 0.0], [True, True])
     with pytest.raises(ValueError, match="expected observations that are integers"):
         TabularPolicy.from_dataset(data)
+
+
+@pytest.mark.parametrize("placeholder", [-1, 7, np.nan])
+def test_what_follows_a_termination_need_not_be_a_state(placeholder):
+    data = dataset_of([(1.0, 2.0), (0.0, 3.0)], [[0], [0]])
+    following = np.array([1.0, 0.0, 2.0, 0.0])
+    seen = np.array([0.0, 1.0, 0.0, 2.0])
+    data = replace(data, observations=seen, next_observations=following.copy())
+    plain = TabularMDP.from_dataset(replace(data, next_observations=following))
+    following[data.terminations] = placeholder
+    found = TabularMDP.from_dataset(
+        replace(data, next_observations=following), n_states=3
+    )
+    assert_array_equal(found.transition, plain.transition)
+    assert_array_equal(found.reward, plain.reward)
+
+
+@pytest.mark.parametrize("states", [[-1], [1.7], [2], [np.nan], [[0, 1]]], ids=str)
+def test_policy_refuses_what_is_none_of_its_states(states):
+    policy = TabularPolicy([[1.0, 0.0], [0.5, 0.5]])
+    with pytest.raises(ValueError, match="observations that are integers from 0 to 2"):
+        policy.predict_proba(states)
+
+
+def test_policy_of_no_rows_has_none():
+    assert TabularPolicy([[1.0, 0.0]]).predict_proba([]).shape == (0, 2)
 
 
 def test_behavior_of_other_states_is_refused():

@@ -54,10 +54,11 @@ def test_equality_looks_at_every_array():
     for name, values in arrays_of(dataset).items():
         if name != "offsets":
             other = values.copy()
-            other[0] = not other[0] if other.dtype == bool else other[0] + 1
+            other[-1] = not other[-1] if other.dtype == bool else other[-1] + 1
             assert replace(dataset, **{name: other}) != dataset
-    other = replace(dataset, offsets=np.array([0, 4, 10]), tail_rewards=np.zeros(2))
-    assert other != dataset
+    cut = replace(dataset, terminations=np.zeros(10, bool))
+    other = replace(cut, offsets=np.array([0, 4, 10]), tail_rewards=np.zeros(2))
+    assert other != cut
     with pytest.raises(TypeError, match="unhashable"):
         hash(dataset)
 
@@ -168,10 +169,15 @@ def test_discount_outside_the_unit_interval_is_refused(gamma):
         ("observations", 3.0, "must have a row for each step"),
         ("next_observations", np.zeros((10, 3)), "must have the shape"),
         ("terminations", [2] * 10, "must be True or False"),
+        (
+            "terminations",
+            [0, 1, 1, 1, 0, 1, 1, 1, 1, 1],
+            r"Got \d before, the first in row 1; start a new trajectory",
+        ),
         ("tail_rewards", [0.0] * 3, "one number for each of 4"),
         ("tail_rewards", [0.0, np.nan, 0.0, 0.0], "The 'tail_rewards' .* finite"),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_bad_array_is_refused(name, value, message):
     with pytest.raises(ValueError, match=message):

@@ -48,7 +48,7 @@ def test_n_step_returns_are_those_of_a_loop(pack, lengths, n_step, gamma, data):
     dataset = recorded(
         lengths,
         truncated=data.draw(st.sets(st.integers(0, len(lengths)))),
-        ended_within=data.draw(st.sets(st.integers(0, n - 1), max_size=3)),
+        cut_within=data.draw(st.sets(st.integers(0, n - 1), max_size=3)),
     )
     sampler = TrajectorySampler(
         dataset, n_step=n_step, gamma=gamma, dtype="float64", pack=pack

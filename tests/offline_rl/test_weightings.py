@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -172,6 +174,27 @@ def test_huge_returns_do_not_overflow(weighting):
     assert np.isfinite(weights).all()
     assert weights.mean() == pytest.approx(1.0)
     assert weighting.expected_return_ <= 1e300
+
+
+def test_excess_beyond_the_largest_float_is_refused():
+    data = with_returns([-1e308, -1e308, 0.0], [1, 1, 1])
+    seen = np.arange(3.0)[:, None]
+    data = replace(data, observations=seen, next_observations=seen)
+    with pytest.raises(ValueError, match=r"AdvantageWeighting .* up to 1e\+308"):
+        AdvantageWeighting().fit(data)
+
+
+@pytest.mark.parametrize("start", [float, int, bool])
+def test_first_observations_of_one_column_are_groups_as_rows_are(start):
+    rng = np.random.default_rng(0)
+    data = with_returns(rng.normal(size=40), np.ones(40, int))
+    column = rng.integers(2, size=(40, 1)).astype(start)
+    one = replace(data, observations=column, next_observations=column)
+    two = np.hstack([column, column])
+    two = replace(data, observations=two, next_observations=two)
+    weighting = AdvantageWeighting(groups="initial")
+    expected = clone(weighting).fit(two).transition_probability_
+    assert_array_equal(weighting.fit(one).transition_probability_, expected)
 
 
 @smooth

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from quantile_oracle import highs_optimum
-from statlearn.quantile._barrier import Answer, Block, Rule, bounds, minimize
+from statlearn.quantile._barrier import Answer, Block, bounds, minimize
+from statlearn.quantile._constraint import Constraint
 
-SIMPLEX = Rule(0, True)
+SIMPLEX = Constraint(nonneg=True, sum_to_one=True)
 
 
 def block_of(n_problems=3, n=60, c=3, *, seed=0, shared=False):

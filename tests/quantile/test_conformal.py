@@ -526,8 +526,8 @@ def grids(**changes):
 
 
 BAD_INTERVALS = {
-    "coverage of one": ({"coverage": 1.0}, "'coverage'.*number in"),
-    "coverage in percent": ({"coverage": 80}, "'coverage'.*number in"),
+    "coverage of one": ({"coverage": 1.0}, "'coverage'.*must lie in"),
+    "coverage in percent": ({"coverage": 80}, "'coverage'.*must lie in"),
     "a column of y": ({"y": Y[:, None]}, r"'y'.*shape \(9,\).*Got shape \(9, 1\)"),
     "fewer ends": ({"lower": LOWER[:8]}, r"same shape. Got \(8,\) and \(9,\)"),
     "missing y": ({"y": np.where(Y > 8, np.nan, Y)}, "'y'.*finite numbers.*1 of 9"),

@@ -284,7 +284,8 @@ def test_split_holds_out_a_share_of_each_group():
     rare = np.where(np.arange(240) < 8, "rare", "common")
     with pytest.warns(SmallCalibrationWarning, match=r"Got 4 in group 'rare'"):
         model = conformal(calibration_size=0.5).fit(X, Y, groups=rare)
-    codes = [label == "rare" for label in model._calibrated_on["groups"]]
+    rows = model._calibration_rows
+    codes = [rows.labels[code] == "rare" for code in rows.codes]
     assert (sum(codes), len(codes)) == (4, 120)
 
 

@@ -81,6 +81,12 @@ def test_rows_that_cross_are_put_in_order_first():
     assert_array_equal(grid, [[3.0, 1.0, 2.0, 5.0, 4.0]])
 
 
+def test_distribution_function_next_to_the_lowest_quantile_is_not_above_its_level():
+    values = np.array([[-1.8806148190308877e-85, 0.0]])
+    shares = grid_cdf(np.array([[0.0, 1.0, 1.0, 1.0, 1.0]]), LEVELS, values)[0]
+    assert shares[0] <= shares[1] == LEVELS[0]
+
+
 @given(
     st.lists(
         st.one_of(st.integers(-3, 3).map(float), st.sampled_from([-INF, INF])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy.optimize import check_grad
 
 from statlearn.metrics import pinball_loss
@@ -101,6 +102,30 @@ def test_unit_and_zero_of_the_target_do_not_matter(unit, shift):
     np.testing.assert_allclose(again, once, atol=2e-3)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_feature_that_was_constant_in_training_says_nothing(weighted):
+    # The mean of 300 times 0.1 is not 0.1: their spread is rounding, not zero.
+    X, y, Q = _experts(n=300)
+    weight = np.arange(300) % 3 if weighted else None
+    constant = np.full(300, 0.1)
+    if weighted:  # rows that do not count are no data
+        constant[::3] = 9.0
+    plain = LinearGate().fit(Q, y, X, LEVELS, weight)
+    more = LinearGate().fit(Q, y, np.column_stack([X, constant]), LEVELS, weight)
+    rows = np.array([[0.8, 0.0], [-0.1, 0.3]])
+    for value in (0.1, 0.2, -1.0, 1e6):
+        beside = np.column_stack([rows, np.full(2, value)])
+        assert_allclose(more.weights(beside), plain.weights(rows), rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_weights_do_not_depend_on_the_unit_of_the_features(unit):
+    X, y, Q = _experts(n=300)
+    plain = LinearGate().fit(Q, y, X, LEVELS).weights(X)
+    scaled = LinearGate().fit(Q, y, unit * X, LEVELS).weights(unit * X)
+    assert_allclose(scaled, plain, rtol=1e-6)
+
+
 def test_a_constant_feature_and_a_constant_target_do_no_harm():
     X, y, Q = _experts(100)
     X[:, 1] = 7.0
@@ -115,13 +140,29 @@ def test_a_constant_feature_and_a_constant_target_do_no_harm():
         ({"resolution": "fine"}, "'resolution' of LinearGate .* Got 'fine'"),
         ({"alpha": -1.0}, "'alpha' of LinearGate .* Got -1.0"),
         ({"alpha": np.nan}, "'alpha' of LinearGate .* Got nan"),
-        ({"alpha": "much"}, "'alpha' of LinearGate .* Got 'much'"),
+        ({"max_iter": 0}, "'max_iter' of LinearGate .* Got 0"),
     ],
 )
 def test_parameters_out_of_range_are_refused(parameters, message):
     X, y, Q = _experts(30)
     with pytest.raises(ValueError, match=message):
         LinearGate(**parameters).fit(Q, y, X, LEVELS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("resolution", None),
+        ("alpha", "much"),
+        ("alpha", True),
+        ("max_iter", True),
+        ("max_iter", 1.5),
+    ],
+)
+def test_parameters_of_another_kind_are_refused(name, value):
+    X, y, Q = _experts(30)
+    with pytest.raises(TypeError, match=f"'{name}' of LinearGate must be .* Got"):
+        LinearGate(**{name: value}).fit(Q, y, X, LEVELS)
 
 
 def test_features_that_are_no_numbers_are_refused():

@@ -145,7 +145,7 @@ def test_interval_has_the_quantiles_of_both_ends():
     ("coverage", "message"),
     [
         (0.9, "at most 0.8. Got 0.9; fit with levels that include 0.05 and 0.95"),
-        (1.5, r"number in \(0, 1\). Got 1.5"),
+        (1.5, r"lie in \(0, 1\). Got 1.5"),
     ],
     ids=["too wide", "no share"],
 )
@@ -186,6 +186,9 @@ def test_sample_has_a_row_for_each_row_and_is_seeded():
 def test_no_draws_at_all_are_refused():
     with pytest.raises(ValueError, match=r"'n_draws' of NormalGrid.* Got 0"):
         fitted().sample(X, 0)
+    for n_draws in (True, 2.0, "x"):
+        with pytest.raises(TypeError, match=r"'n_draws' of NormalGrid.* an integer"):
+            fitted().sample(X, n_draws)
 
 
 def test_one_level_makes_no_distribution():

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantile_oracle import CONSTRAINTS, clarabel_optimum, highs_optimum, loss
+from statlearn.quantile._constraint import Constraint
 from statlearn.quantile._interior_point import solve_pinball, solve_pinball_batch
 
 RTOL = 1e-8
@@ -53,7 +54,7 @@ def test_random_problems_have_the_objective_of_both_witnesses(
     X[:, :n_free] = 1.0
     nonneg, sum_to_one = CONSTRAINTS[constraint]
     rules = {"nonneg": nonneg, "sum_to_one": sum_to_one, "n_free": n_free}
-    fit = solve_pinball(X, y, level, weight, **rules)
+    fit = solve_pinball(X, y, level, weight, constraint=Constraint(**rules))
     assert fit.converged
     for witness in (highs_optimum, clarabel_optimum):
         best = witness(X, y, level, weight, **rules)
@@ -78,7 +79,7 @@ def test_degenerate_problems_have_the_objective_of_highs(constraint, kind):
     X, y, weight, n_free = degenerate(kind)
     nonneg, sum_to_one = CONSTRAINTS[constraint]
     rules = {"nonneg": nonneg, "sum_to_one": sum_to_one, "n_free": n_free}
-    fit = solve_pinball(X, y, 0.3, weight, **rules)
+    fit = solve_pinball(X, y, 0.3, weight, constraint=Constraint(**rules))
     best = highs_optimum(X, y, 0.3, weight, **rules)
     assert fit.converged
     atol = 1e-11 * weight @ np.abs(y)
@@ -106,7 +107,9 @@ def test_gap_is_a_bound_on_the_distance_to_the_optimum(seed, n, c, level, constr
     best = highs_optimum(X, y, level, weight, **rules)
     scale = weight @ np.abs(y)
     for max_iter in (2, 5, 100):
-        fit = solve_pinball(X, y, level, weight, max_iter=max_iter, **rules)
+        fit = solve_pinball(
+            X, y, level, weight, constraint=Constraint(**rules), max_iter=max_iter
+        )
         assert fit.objective - fit.duality_gap <= best + 1e-10 * scale
         assert fit.objective >= best - 1e-10 * scale
 
@@ -115,7 +118,9 @@ def test_gap_is_a_bound_on_the_distance_to_the_optimum(seed, n, c, level, constr
 def test_dual_variables_lie_in_their_box_and_prove_the_objective(constraint):
     X, y, weight = sample(200, 4, seed=5)
     nonneg, sum_to_one = CONSTRAINTS[constraint]
-    fit = solve_pinball(X, y, 0.7, weight, nonneg=nonneg, sum_to_one=sum_to_one)
+    fit = solve_pinball(
+        X, y, 0.7, weight, constraint=Constraint(nonneg=nonneg, sum_to_one=sum_to_one)
+    )
     assert (fit.dual <= weight * 0.7 * (1 + 1e-12)).all()
     assert (fit.dual >= -weight * 0.3 * (1 + 1e-12)).all()
     nu = -(X.T @ fit.dual).max() if sum_to_one else 0.0
@@ -130,7 +135,9 @@ def test_scale_of_the_data_scales_the_objective(scale, constraint):
     nonneg, sum_to_one = CONSTRAINTS[constraint]
     rules = {"nonneg": nonneg, "sum_to_one": sum_to_one}
     best = highs_optimum(X, y, 0.2, weight, **rules)
-    fit = solve_pinball(scale * X, scale * y, 0.2, weight, **rules)
+    fit = solve_pinball(
+        scale * X, scale * y, 0.2, weight, constraint=Constraint(**rules)
+    )
     np.testing.assert_allclose(fit.objective, scale * best, rtol=RTOL)
 
 
@@ -140,7 +147,7 @@ def test_common_location_changes_nothing_under_a_sum_of_one(constraint):
     nonneg, sum_to_one = CONSTRAINTS[constraint]
     rules = {"nonneg": nonneg, "sum_to_one": sum_to_one}
     best = highs_optimum(X, y, 0.2, weight, **rules)
-    fit = solve_pinball(X + 1e6, y + 1e6, 0.2, weight, **rules)
+    fit = solve_pinball(X + 1e6, y + 1e6, 0.2, weight, constraint=Constraint(**rules))
     np.testing.assert_allclose(fit.objective, best, rtol=1e-8)
 
 
@@ -149,8 +156,10 @@ def test_rows_without_weight_are_the_same_as_no_rows():
     weight[::3] = 0.0
     kept = weight > 0.0
     rules = {"nonneg": True, "sum_to_one": True}
-    fit = solve_pinball(X, y, 0.4, weight, **rules)
-    without = solve_pinball(X[kept], y[kept], 0.4, weight[kept], **rules)
+    fit = solve_pinball(X, y, 0.4, weight, constraint=Constraint(**rules))
+    without = solve_pinball(
+        X[kept], y[kept], 0.4, weight[kept], constraint=Constraint(**rules)
+    )
     np.testing.assert_array_equal(fit.coef, without.coef)
     assert (fit.dual[~kept] == 0.0).all()
 
@@ -160,8 +169,10 @@ def test_shared_columns_and_own_columns_give_the_same_fits():
     levels = np.array([0.1, 0.5, 0.8])
     rules = {"nonneg": False, "sum_to_one": False, "n_free": 1}
     X[:, 0] = 1.0
-    shared = solve_pinball_batch(X, y, levels, weight, **rules)
-    own = solve_pinball_batch(np.stack([X] * 3), y, levels, weight, **rules)
+    shared = solve_pinball_batch(X, y, levels, weight, constraint=Constraint(**rules))
+    own = solve_pinball_batch(
+        np.stack([X] * 3), y, levels, weight, constraint=Constraint(**rules)
+    )
     np.testing.assert_allclose(shared.objective, own.objective, rtol=1e-9)
     for k, level in enumerate(levels):
         best = highs_optimum(X, y, level, weight, **rules)
@@ -172,7 +183,7 @@ def test_levels_may_differ_between_rows():
     X, y, weight = sample(120, 3, seed=10)
     level = np.random.default_rng(0).choice([0.1, 0.5, 0.9], 120)
     rules = {"nonneg": True, "sum_to_one": True}
-    fit = solve_pinball(X, y, level, weight, **rules)
+    fit = solve_pinball(X, y, level, weight, constraint=Constraint(**rules))
     best = highs_optimum(X, y, level, weight, **rules)
     np.testing.assert_allclose(fit.objective, best, rtol=RTOL)
 
@@ -180,14 +191,23 @@ def test_levels_may_differ_between_rows():
 def test_inputs_are_not_changed():
     X, y, weight = sample(50, 3, seed=11)
     before = X.copy(), y.copy(), weight.copy()
-    solve_pinball(X, y, 0.4, weight, nonneg=True, sum_to_one=True)
-    solve_pinball(X.copy("F"), y, 0.4, weight, nonneg=False, sum_to_one=True)
+    solve_pinball(
+        X, y, 0.4, weight, constraint=Constraint(nonneg=True, sum_to_one=True)
+    )
+    solve_pinball(X.copy("F"), y, 0.4, weight, constraint=Constraint(sum_to_one=True))
     for now, then in zip((X, y, weight), before, strict=True):
         np.testing.assert_array_equal(now, then)
 
 
 def test_too_few_iterations_are_no_convergence():
     X, y, weight = sample(200, 4, seed=12)
-    fit = solve_pinball(X, y, 0.4, weight, nonneg=True, sum_to_one=True, max_iter=1)
+    fit = solve_pinball(
+        X,
+        y,
+        0.4,
+        weight,
+        constraint=Constraint(nonneg=True, sum_to_one=True),
+        max_iter=1,
+    )
     assert not fit.converged
     assert fit.duality_gap > 1e-6 * fit.objective

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from quantile_oracle import CONSTRAINTS, expert_stack, highs_optimum
+from statlearn.quantile._constraint import Constraint
 from statlearn.quantile._linear_program import solve_linear_program
 
 
@@ -40,7 +41,13 @@ def test_ordered_fits_have_the_objective_of_clarabel(constraint):
     weight = np.random.default_rng(0).uniform(0.2, 2.0, len(y))
     rules = {"nonneg": nonneg, "sum_to_one": sum_to_one}
     fit = solve_linear_program(
-        X, y, levels, weight, n_free=0, noncrossing=True, tol=1e-8, **rules
+        X,
+        y,
+        levels,
+        weight,
+        constraint=Constraint(**rules),
+        noncrossing=True,
+        tol=1e-8,
     )
     best = clarabel_in_order(X, y, levels, weight, **rules)
     np.testing.assert_allclose(fit.objective, best, rtol=1e-7)
@@ -48,16 +55,30 @@ def test_ordered_fits_have_the_objective_of_clarabel(constraint):
     fitted = np.einsum("knj,kj->kn", X, fit.coef)
     assert (np.diff(fitted, axis=0) > -1e-9).all()
     apart = solve_linear_program(
-        X, y, levels, weight, n_free=0, noncrossing=False, tol=1e-8, **rules
+        X,
+        y,
+        levels,
+        weight,
+        constraint=Constraint(**rules),
+        noncrossing=False,
+        tol=1e-8,
     )
     assert fit.objective > apart.objective * (1 + 1e-6)
 
 
 def test_models_that_cross_in_some_row_may_leave_no_weights():
     X, y, levels = problem(noise=1.0)
-    rules = {"nonneg": True, "sum_to_one": True, "n_free": 0, "tol": 1e-8}
+    rules = {"nonneg": True, "sum_to_one": True}
     with pytest.raises(ValueError, match=r"all 50 rows in order: .*; sort"):
-        solve_linear_program(X, y, levels, np.ones(50), noncrossing=True, **rules)
+        solve_linear_program(
+            X,
+            y,
+            levels,
+            np.ones(50),
+            constraint=Constraint(**rules),
+            noncrossing=True,
+            tol=1e-8,
+        )
 
 
 @pytest.mark.parametrize("constraint", list(CONSTRAINTS))
@@ -69,7 +90,9 @@ def test_levels_apart_have_the_objectives_of_their_own_programs(constraint, n_fr
     nonneg, sum_to_one = CONSTRAINTS[constraint]
     rules = {"nonneg": nonneg, "sum_to_one": sum_to_one, "n_free": n_free}
     ones = np.ones(len(y))
-    fit = solve_linear_program(X, y, levels, ones, noncrossing=False, tol=1e-8, **rules)
+    fit = solve_linear_program(
+        X, y, levels, ones, constraint=Constraint(**rules), noncrossing=False, tol=1e-8
+    )
     best = sum(
         highs_optimum(X[k], y, level, ones, **rules) for k, level in enumerate(levels)
     )
@@ -79,12 +102,20 @@ def test_levels_apart_have_the_objectives_of_their_own_programs(constraint, n_fr
 
 def test_scale_of_the_data_does_not_matter():
     X, y, levels = problem(seed=2)
-    rules = {"nonneg": True, "sum_to_one": True, "n_free": 0, "tol": 1e-8}
+    rules = {"nonneg": True, "sum_to_one": True}
     ones = np.ones(len(y))
-    plain = solve_linear_program(X, y, levels, ones, noncrossing=True, **rules)
+    plain = solve_linear_program(
+        X, y, levels, ones, constraint=Constraint(**rules), noncrossing=True, tol=1e-8
+    )
     for scale in (1e-9, 1e9):
         fit = solve_linear_program(
-            scale * X, scale * y, levels, ones, noncrossing=True, **rules
+            scale * X,
+            scale * y,
+            levels,
+            ones,
+            constraint=Constraint(**rules),
+            noncrossing=True,
+            tol=1e-8,
         )
         np.testing.assert_allclose(fit.objective, scale * plain.objective, rtol=1e-8)
 
@@ -104,9 +135,7 @@ def test_a_failure_of_highs_is_told(monkeypatch):
             y,
             levels,
             np.ones(len(y)),
-            nonneg=True,
-            sum_to_one=True,
-            n_free=0,
+            constraint=Constraint(nonneg=True, sum_to_one=True),
             noncrossing=True,
             tol=1e-8,
         )

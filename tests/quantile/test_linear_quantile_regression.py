@@ -335,6 +335,37 @@ def test_a_short_iteration_warns_and_keeps_an_honest_gap():
     assert (model.objective_ - model.duality_gap_ <= best * (1.0 + 1e-12)).all()
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e200])
+@pytest.mark.parametrize("of", ["y", "X"])
+def test_errors_have_the_units_of_the_data_however_large(unit, of):
+    X, y = spread_sample(300, 3, seed=6)
+    plain = LinearQuantileRegression([0.2, 0.5]).fit(X, y).bse_
+    factor = np.ones(4)
+    if of == "y":
+        factor[:], y = unit, unit * y
+    else:
+        factor[1], X = 1.0 / unit, X * np.array([unit, 1.0, 1.0])
+    found = LinearQuantileRegression([0.2, 0.5]).fit(X, y).bse_
+    np.testing.assert_allclose(found / factor, plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("level", [0.001, 0.999])
+def test_levels_next_to_zero_and_one_take_few_steps_on_many_rows(level):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30_000, 10))
+    y = X.sum(axis=1) + rng.standard_t(3, size=30_000)
+    model = LinearQuantileRegression([level], max_iter=60, cov_type=None).fit(X, y)
+    assert model.duality_gap_[0] <= 1e-9 * model.objective_[0]
+
+
+@pytest.mark.parametrize(("solver", "other"), [("auto", "highs")])
+def test_advice_names_another_solver(solver, other):
+    X, y = spread_sample(300, 5, seed=6)
+    model = LinearQuantileRegression([0.5], max_iter=1, solver=solver)
+    with pytest.warns(ConvergenceWarning, match=f"or use solver='{other}'"):
+        model.fit(X, y)
+
+
 # -- order ---------------------------------------------------------------------------
 
 
@@ -435,7 +466,7 @@ def test_the_summary_has_a_block_for_each_level():
     ("params", "call", "message"),
     [
         ({}, {"level": 0.4}, "'level' of LinearQuantileRegression must be one of its"),
-        ({}, {"coverage": 95}, "'coverage' of LinearQuantileRegression must be a num"),
+        ({}, {"coverage": 95}, "'coverage' of LinearQuantileRegression must lie in"),
         ({"alpha": 0.1}, {}, "expected alpha=0 and a 'cov_type' for standard errors"),
         ({"cov_type": None}, {}, "Got alpha=0 and cov_type=None in this fit"),
     ],
@@ -446,6 +477,15 @@ def test_tables_that_cannot_be_made_say_why(params, call, message):
     model = LinearQuantileRegression(**params).fit(X, y)
     with pytest.raises(ValueError, match=message):
         model.wald_table(**call)
+
+
+@pytest.mark.parametrize("coverage", ["0.9", None, True])
+@pytest.mark.parametrize("method", ["conf_int", "wald_table", "summary"])
+def test_coverage_that_is_no_number_is_refused(coverage, method):
+    X, y, _ = table("sim")
+    model = LinearQuantileRegression().fit(X, y)
+    with pytest.raises(TypeError, match=r"'coverage' of Linear.* be a real number"):
+        getattr(model, method)(coverage=coverage)
 
 
 def test_bootstrap_errors_follow_the_seed_and_not_the_scale():

@@ -195,6 +195,18 @@ class TestGivenForecasts:
         repeated = clone(model).fit_predictions(P[rows], y[rows])
         assert weighted.objective_ == pytest.approx(repeated.objective_, rel=1e-7)
 
+    def test_rows_without_weight_do_not_change_what_is_held_out(self, forecasts):
+        P, y, _ = forecasts
+        counted = np.arange(400) % 4 == 0
+        model = QuantileAggregator(levels=LEVELS, calibration="split", random_state=0)
+        weighted = clone(model).fit_predictions(P, y, sample_weight=1.0 * counted)
+        cut = clone(model).fit_predictions(
+            P[counted], y[counted], sample_weight=np.ones(100)
+        )
+        assert weighted.n_calibration_ == cut.n_calibration_ == 25
+        np.testing.assert_array_equal(weighted.offsets_, cut.offsets_)
+        np.testing.assert_array_equal(weighted.weights_, cut.weights_)
+
     def test_rows_without_weight_are_as_good_as_absent(self, forecasts):
         P, y, _ = forecasts
         fold = np.arange(400) // 50

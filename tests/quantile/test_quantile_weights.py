@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 from quantile_oracle import (
@@ -356,8 +357,7 @@ def test_noncrossing_weights_keep_every_row_in_order_at_the_best_price(constrain
         ({"resolution": 4}, r"between 1 and the 3 levels"),
         ({"constraint": "convex"}, r"'constraint' .* must be one of"),
         ({"solver": "simplex"}, r"'solver' .* must be one of"),
-        ({"shrinkage": 1.5}, r"'shrinkage' .* between 0 and 1"),
-        ({"shrinkage": "cv"}, r"'shrinkage' .* between 0 and 1"),
+        ({"shrinkage": 1.5}, r"'shrinkage' .* lie in \[0, 1\]"),
         ({"tol": 0.0}, r"'tol'"),
         ({"max_iter": 0}, r"'max_iter'"),
         ({"noncrossing": True, "resolution": "coarse"}, r"'noncrossing' .*='medium'"),
@@ -371,6 +371,27 @@ def test_bad_input_is_refused_with_what_to_do(change, message):
     with pytest.raises(ValueError, match=message) as error:
         fit_quantile_weights(**arguments)
     assert ";" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shrinkage": "cv"},
+        {"shrinkage": True},
+        {"tol": "small"},
+        {"tol": None},
+        {"max_iter": True},
+        {"max_iter": "x"},
+        {"max_iter": 10.0},
+        {"solver": None},
+        {"constraint": ["simplex"]},
+    ],
+    ids=range(9),
+)
+def test_parameter_of_another_kind_is_refused(change):
+    (name,) = change
+    with pytest.raises(TypeError, match=f"'{name}' of fit_quantile_weights must be"):
+        fit_quantile_weights(STACK, Y, LEVELS, **change)
 
 
 def test_missing_predictions_name_the_model_and_count_its_rows():
@@ -403,6 +424,33 @@ def test_too_few_iterations_warn_with_the_gap(resolution):
         fit = fit_quantile_weights(stack, y, levels, resolution=resolution, max_iter=1)
     best = optimum(stack, y, levels, resolution=resolution, constraint="simplex")
     assert fit.objective - fit.duality_gap <= best <= fit.objective
+
+
+@pytest.mark.parametrize(
+    ("solver", "other"),
+    [("auto", "highs"), ("interior-point", "highs"), ("lbfgs", "interior-point")],
+)
+def test_advice_names_another_solver(solver, other):
+    stack, y, levels = expert_stack(100, 3, 4, seed=18)
+    with pytest.warns(ConvergenceWarning, match=f"or use solver='{other}'"):
+        fit_quantile_weights(
+            stack, y, levels, constraint="free", solver=solver, max_iter=1
+        )
+
+
+@pytest.mark.parametrize("resolution", ["coarse", "medium"])
+def test_levels_next_to_zero_and_one_have_free_weights_by_default(resolution):
+    rng = np.random.default_rng(1)
+    levels = np.array([0.001, 0.5, 0.999])
+    centre = rng.normal(size=20_000)
+    y = centre + rng.standard_t(4, size=20_000)
+    models = [(1.0, 0.0, 1.0), (0.8, 0.1, 1.4), (1.1, -0.2, 0.7), (0.5, 0.0, 1.2)]
+    stack = np.stack(
+        [a * centre[:, None] + b + s * norm.ppf(levels) for a, b, s in models], axis=1
+    )
+    options = {"resolution": resolution, "constraint": "free", "intercept": True}
+    fit = fit_quantile_weights(stack, y, levels, **options)
+    assert fit.duality_gap <= 1e-8 * fit.objective
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 3), (4, 2, 2)])

@@ -105,6 +105,18 @@ def test_counts_are_repeated_rows_in_every_kind():
         np.testing.assert_allclose(weighted, repeated, rtol=1e-10)
 
 
+@pytest.mark.parametrize("cov_type", ["kernel", "robust", "iid"])
+@pytest.mark.parametrize("level", [0.01, 0.3, 0.99])
+def test_errors_of_the_mirrored_problem_are_the_same(level, cov_type):
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(300, 3))
+    y = X.sum(axis=1) + rng.standard_t(3, size=300)
+    fit = LinearQuantileRegression([level], cov_type=cov_type).fit(X, y)
+    mirror = LinearQuantileRegression([1.0 - level], cov_type=cov_type).fit(X, -y)
+    np.testing.assert_allclose(mirror.coef_, -fit.coef_, rtol=1e-9)
+    np.testing.assert_allclose(mirror.bse_, fit.bse_, rtol=1e-6)
+
+
 @pytest.mark.parametrize("residuals", [np.zeros(20), np.r_[np.full(19, 0.0), 5.0]])
 def test_residuals_without_spread_give_no_errors(residuals):
     covariance = kernel_covariance(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from quantile_oracle import CONSTRAINTS, loss
+from statlearn.quantile._constraint import Constraint
 from statlearn.quantile._standard_form import standard_form
 
 
@@ -22,9 +23,7 @@ def form_of(X, y, weight, constraint, n_free, level=0.3):
         y,
         np.array([[level]]),
         weight,
-        nonneg=nonneg,
-        sum_to_one=sum_to_one,
-        n_free=n_free,
+        Constraint(nonneg=nonneg, sum_to_one=sum_to_one, n_free=n_free),
     )
 
 
@@ -36,8 +35,8 @@ def test_residuals_and_loss_are_the_same_in_both_units(constraint, n_free):
     form = form_of(X, y, weight, constraint, n_free)
     rng = np.random.default_rng(1)
     w = np.abs(rng.normal(size=form.start.shape))
-    if form.rule.sum_to_one:
-        k = form.rule.n_free
+    if form.constraint.sum_to_one:
+        k = form.constraint.n_free
         w[:, k:] /= w[:, k:].sum()
     coef = form.coefficients(w)[0]
     inner = form.block.y - form.block.fitted(w)

@@ -9,6 +9,7 @@ import pytest
 
 from quantile_oracle import expert_stack, mean_loss
 from statlearn.quantile import _weight_problem
+from statlearn.quantile._constraint import Constraint
 from statlearn.quantile._weight_problem import WeightProblem
 
 
@@ -16,7 +17,14 @@ def problem(solver="auto", *, nonneg=True, intercept=False, n=80):
     stack, y, levels = expert_stack(n, 3, 5, seed=0)
     weight = np.random.default_rng(0).uniform(0.5, 2.0, n)
     return WeightProblem(
-        stack, y, weight, levels, nonneg, True, intercept, solver, 1e-9, 100
+        stack,
+        y,
+        weight,
+        levels,
+        Constraint(nonneg, True, int(intercept)),
+        solver,
+        1e-9,
+        100,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -219,6 +220,22 @@ def test_probabilities_that_are_none_are_refused(law):
 def test_a_switch_outside_the_training_is_refused(switch):
     with pytest.raises(ValueError, match="switch"):
         sampler(schedule=StepCooldown(switch=switch))
+
+
+def slow_law(factor):
+    """Return a schedule as a new process has it: at another address."""
+
+    def law(step, factor):
+        return 1.0 + factor * step
+
+    return partial(law, factor=factor)
+
+
+def test_state_is_taken_up_with_the_same_schedule_only():
+    state = sampler(schedule=slow_law(0.1)).state_dict(20)
+    sampler(schedule=slow_law(0.1)).load_state_dict(state)
+    with pytest.raises(ValueError, match=r"a sampler with the same schedule. Got"):
+        sampler(schedule=slow_law(0.2)).load_state_dict(state)
 
 
 def test_state_of_other_domains_is_refused():

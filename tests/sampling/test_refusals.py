@@ -192,7 +192,12 @@ def test_seeds_of_an_order_that_are_none_are_refused(seed):
 
 @pytest.mark.parametrize("fraction", [1, True, False, "0.1", None, math.nan])
 def test_fractions_that_are_none_are_refused(fraction):
-    with pytest.raises(ValueError, match=r"'fraction' of ReplayMixer must lie in \[0"):
+    number = isinstance(fraction, (int, float)) and not isinstance(fraction, bool)
+    wanted = r"lie in \[0, 1\)" if number else "be a real number"
+    with pytest.raises(
+        ValueError if number else TypeError,
+        match=f"'fraction' of ReplayMixer must {wanted}. Got {fraction!r}",
+    ):
         ReplayMixer(50, 80, batch_size=4, fraction=fraction)
 
 

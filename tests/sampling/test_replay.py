@@ -182,7 +182,7 @@ def test_given_rows_stay_as_they_are_and_may_change_afterwards():
 
 
 # ------------------------------------------------------------------------ bad input
-@pytest.mark.parametrize("fraction", [-0.1, 1.0, 1.5, np.nan, "half", None])
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, 1.5, np.nan])
 def test_fractions_out_of_range_are_refused(fraction):
     with pytest.raises(ValueError, match=r"The 'fraction' of .* lie in \[0, 1\)"):
         ReplayMixer(9, 20, fraction=fraction, batch_size=2)

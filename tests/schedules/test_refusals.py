@@ -61,7 +61,7 @@ def test_states_that_are_no_dict_are_refused(state):
 
 def test_states_with_values_that_are_none_are_refused():
     state = Cosine(0.1, n_steps=10).to_dict()
-    with pytest.raises(TypeError, match=r"'eta_max' parameter of Cosine .* Got '0\.1'"):
+    with pytest.raises(TypeError, match=r"'eta_max' of Cosine .* Got '0\.1'"):
         Schedule.from_dict(state | {"eta_max": "0.1"})
 
 

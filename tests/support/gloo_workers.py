@@ -52,6 +52,9 @@ def in_group(rank, size, place, cases, counts):
             "stopped": stopped(rank, f"{place}/run.pt"),
             "refused": [refused(weighting) for weighting in (None, "linupper")],
             "short": short(),
+            "weightless": {kind: weightless(kind) for kind in ("bare", "ddp")},
+            "uneven": uneven(rank),
+            "sparse": sparse(),
             "reweighed": [reweighed(rank, numbers) for numbers in counts],
         }
     torch.save(found, f"{place}/rank-{rank}.pt")
@@ -108,6 +111,41 @@ def short():
     try:
         loop_of(DistributedDataParallel(net())).run([(X, y)])
     except ValueError as error:
+        return str(error)
+    return "trained"
+
+
+def last_is_nothing(losses, *, groups=None, base_weight=None, step=None):
+    """A rule that leaves no weight to a batch of 5 rows."""
+    return [float(len(losses) != 5)] * len(losses)
+
+
+def weightless(kind):
+    """Accumulate a batch that the rule leaves no weight after one that has some."""
+    model = net(dtype=torch.float64)
+    wrapped = DistributedDataParallel(model) if kind == "ddp" else model
+    X, y = rows(13, torch.float64)
+    batches = [(X[:8], y[:8]), (X[8:], y[8:])]
+    loop_of(wrapped, accumulate=2, weighting=last_is_nothing).run(batches, 3)
+    return model.state_dict()
+
+
+def uneven(rank):
+    """Give one process a batch more than the other."""
+    try:
+        loop_of(net(), sharded=True).run(batches_of(rows(10 - rank), 3))
+    except ValueError as error:
+        return str(error)
+    return "trained"
+
+
+def sparse():
+    """Train a layer whose gradient is sparse."""
+    model = nn.EmbeddingBag(10, 2, sparse=True)
+    data = torch.arange(10)[:, None], torch.arange(10) % 2
+    try:
+        loop_of(model, optimizer=torch.optim.SGD).run(batches_of(data, 4))
+    except TypeError as error:
         return str(error)
     return "trained"
 

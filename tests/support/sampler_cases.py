@@ -7,10 +7,10 @@ import numpy as np
 from statlearn.offline_rl import TrajectoryDataset
 
 
-def recorded(lengths, *, truncated=(), ended_within=(), seed=0):
+def recorded(lengths, *, truncated=(), cut_within=(), seed=0):
     """Trajectories of random numbers, whose first observation is the row.
 
-    Those in `truncated` are cut off; rows in `ended_within` are terminal.
+    Those in `truncated` are cut off; so are rows in `cut_within`.
     """
     rng = np.random.default_rng(seed)
     offsets = np.concatenate(([0], np.cumsum(lengths)))
@@ -18,7 +18,7 @@ def recorded(lengths, *, truncated=(), ended_within=(), seed=0):
     terminations, truncations = np.zeros((2, n), bool)
     for i, last in enumerate(offsets[1:] - 1):
         (truncations if i in truncated else terminations)[last] = True
-    terminations[list(ended_within)] = True
+    truncations[list(cut_within)] = True
     observations = rng.normal(size=(n, 2))
     observations[:, 0] = np.arange(n)
     following = rng.normal(size=(n, 2))

@@ -6,12 +6,14 @@ digits, frozen, and adapted to few images that were turned by 90 degrees, shifte
 pixel or inverted. Seeds are fixed and not searched for; run with ``-s`` to see the
 figures.
 
-Mean accuracies of three seeds, all with one learning rate. Shifted, 0.446 before: full
-0.950, row 0.944, LoRA 0.940, PiSSA 0.932, col 0.911, additive 0.878. Turned, 0.109
-before: full 0.946, col 0.923, PiSSA 0.920, LoRA 0.915, additive 0.879, row 0.625, where
-one of the three runs failed. Inverted, 0.008 before: PiSSA 0.860, full 0.840, LoRA
-0.335, col 0.311, row 0.100. So which variant works depends on the shift, and none of
-them is better than LoRA or PiSSA in general.
+Mean accuracies of three seeds, each method at its own learning rate for each shift.
+Shifted, 0.446 before: full 0.950, LoRA 0.945, row 0.944, PiSSA 0.928, col 0.911,
+additive 0.878. Turned, 0.109 before: full 0.946, col 0.923, LoRA 0.921, PiSSA 0.920,
+additive 0.879, row 0.803. Inverted, 0.008 before: PiSSA 0.860, full 0.840, LoRA 0.318,
+additive 0.307, col 0.151, row 0.100. So which variant works depends on the shift, and
+none of them is better than LoRA or PiSSA in general. Rows of blocks are slow on turned
+images, and only small steps suit them: at a rate of 0.01, which is best for most of the
+others, one of the three runs stays at chance.
 """
 
 from __future__ import annotations
@@ -41,9 +43,16 @@ N_SEEDS, N_TRAIN, N_ADAPT, BATCH = 3, 900, 400, 64
 LAYERS = ["0", "2"]
 SHIFTS = {"turned": 300, "shifted": 200, "inverted": 200}
 
-# Of 1e-3, 3e-3, 1e-2 and 3e-2 the best on a split of its own, or within a point of it,
-# for every adapter on turned and shifted images.
-RATE = 1e-2
+# Of 1e-3, 3e-3, 1e-2 and 3e-2 the best on average of three other seeds, 3 to 5, which
+# no test looks at; 1e-2 where nothing is said.
+RATES = {
+    ("row", "turned"): 3e-3,
+    ("lora", "shifted"): 3e-2,
+    ("pissa", "shifted"): 3e-2,
+    ("row", "inverted"): 3e-3,
+    ("col", "inverted"): 3e-2,
+}
+USUAL_RATE = 1e-2
 
 
 def nothing(model):
@@ -123,7 +132,7 @@ def pretrained(seed):
     return model, images[N_TRAIN:], labels[N_TRAIN:]
 
 
-def adapt(name, shift, seed):
+def adapt(name, shift, seed, rate=None):
     """Return accuracy before and after, and the number of trained numbers."""
     base, images, y = pretrained(seed)
     X = changed(images, shift)
@@ -138,7 +147,7 @@ def adapt(name, shift, seed):
         trained,
         X[:N_ADAPT],
         y[:N_ADAPT],
-        lr=RATE,
+        lr=rate or RATES.get((name, shift), USUAL_RATE),
         n_steps=SHIFTS[shift],
         seed=seed + 100,
     )
@@ -192,7 +201,21 @@ def test_row_blocks_serve_with_the_fewest_numbers_where_the_inputs_moved():
 def test_no_adapter_beats_full_tuning_on_turned_images():
     _, after, _ = table("turned")
     assert max(after[name] for name in ADAPTERS) < after["full"]
-    assert after["row"] < after["col"]
+
+
+def test_row_blocks_learn_turned_images_but_lag_behind_the_other_adapters():
+    before, after, _ = table("turned")
+    assert after["row"] > max(before + 0.5, 0.7)
+    assert after["row"] < min(after[name] for name in ADAPTERS if name != "row") - 0.03
+
+
+def test_row_blocks_need_smaller_steps_than_columns_on_turned_images():
+    """At the rate that suits columns some runs of rows stay near chance."""
+    rows = [adapt("row", "turned", seed, USUAL_RATE)[1] for seed in range(N_SEEDS)]
+    report(f"row, turned, rate {USUAL_RATE:g}: {np.round(rows, 3)}")
+    _, after, _ = table("turned")
+    assert min(rows) < 0.3
+    assert np.mean(rows) < after["row"] - 0.05
 
 
 def test_no_adapter_but_pissa_copes_with_inverted_images():

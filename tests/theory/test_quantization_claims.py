@@ -42,9 +42,9 @@ from statlearn.neural.quantization._grid import WeightQuantizer  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
-N_SEEDS = 3
+N_SEEDS = 5
 BATCH = 100
-FLOAT_EPOCHS, EPOCHS, LAST_EPOCHS = 40, 20, 8
+FLOAT_EPOCHS, EPOCHS, LAST_EPOCHS = 60, 20, 8
 RATE = 1e-3
 LAST_RATE = 0.02 * RATE
 # As published, the first and the last layer are not of two bits.

@@ -14,6 +14,7 @@ from statlearn.weights import (
     Extremes,
     Huber,
     InverseFrequency,
+    KLTilt,
     LinUpper,
     Temper,
     Temperature,
@@ -139,6 +140,25 @@ def test_parameters_and_rules_can_be_set():
 def test_a_rule_and_its_parameter_can_be_set_at_once():
     chain = Chain(Uniform()).set_params(uniform__warmup=2, uniform=Uniform(warmup=1))
     assert chain.rules[0].warmup == 2
+
+
+def test_a_rule_can_be_set_by_its_name():
+    chain = Chain("linupper", ClipRatio()).set_params(
+        linupper="kltilt", linupper__temperature=2.0
+    )
+    losses = [1.0, 2.0, 9.0]
+    expected = Chain(KLTilt(2.0), ClipRatio())(losses)
+    assert_array_equal(chain(losses), expected)
+
+
+def test_parameters_that_mix_evidence_are_refused_and_change_nothing():
+    chain = Chain("linupper", ClipRatio())
+    for wrong in ({"rules": ("linupper", "huber")}, {"clipratio": "huber"}):
+        with pytest.raises(ValueError, match="must look at one kind of evidence"):
+            chain.set_params(**wrong)
+    with pytest.raises(ValueError, match="name of a rule"):
+        chain.set_params(linupper="no such rule")
+    assert repr(chain) == repr(Chain("linupper", ClipRatio()))
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():

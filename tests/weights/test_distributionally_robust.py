@@ -350,3 +350,11 @@ def test_alpha_outside_the_unit_interval_is_refused(alpha):
 def test_bad_losses_are_refused_by_name(function, losses, message):
     with pytest.raises(ValueError, match=f"'losses' of {function.__name__} {message}"):
         function(losses)
+
+
+@each_ball
+@pytest.mark.parametrize("base", [[1e-300, 1e300], [1e-310, 1.0]])
+def test_share_too_small_for_a_number_is_no_row(name, base):
+    function, parameter, _ = BALLS[name]
+    weights = function([10.0, 0.0], parameter, base_weight=base)
+    assert_allclose(weights, [0.0, base[1]], rtol=1e-12)

@@ -176,3 +176,10 @@ def test_bad_losses_are_refused_by_name(function, losses, message):
 def test_tilted_loss_refuses_bad_base_weights():
     with pytest.raises(ValueError, match="'base_weight' of tilted_loss"):
         tilted_loss(FIVE, 1.0, base_weight=[1.0, -1.0, 1.0, 1.0, 1.0])
+
+
+def test_tilt_towards_a_row_of_next_to_no_weight():
+    weights = kl_tilt_weights([10.0, 0.0], 1e-3, base_weight=[1e-305, 1.0])
+    assert_array_equal(weights, [1.0, 0.0])
+    weights = kl_tilt_weights([10.0, 0.0], 1e-3, base_weight=[1e-310, 1.0])
+    assert_array_equal(weights, [0.0, 1.0])

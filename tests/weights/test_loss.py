@@ -242,3 +242,11 @@ def test_a_temperature_that_is_not_positive_is_refused(name, r):
         FUNCTIONS[name](LOSSES, r)
     with pytest.raises(ValueError, match="must be positive"):
         CLASSES[name](r)(LOSSES)
+
+
+@pytest.mark.parametrize("warmup", ["3", None, 1.5, True], ids=str)
+def test_warmup_that_is_no_integer_is_refused(warmup):
+    with pytest.raises(TypeError, match="The 'warmup' of LinUpper must be an integer"):
+        LinUpper(warmup=warmup)([1.0, 2.0], step=1)
+    with pytest.raises(ValueError, match=r"must be an integer >= 0. Got -1; pass"):
+        LinUpper(warmup=-1)([1.0, 2.0], step=1)

@@ -82,7 +82,7 @@ def test_unit_of_losses_does_not_matter_for_trimming(scale):
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, np.nan])
 def test_fraction_outside_the_unit_interval_is_refused(fraction):
-    with pytest.raises(ValueError, match=r"'fraction' of trimmed_weights must be in"):
+    with pytest.raises(ValueError, match=r"'fraction' of trimmed_weights must lie in"):
         trimmed_weights(FIVE, fraction)
 
 
@@ -154,7 +154,9 @@ def test_threshold_must_be_positive(lam):
 
 @pytest.mark.parametrize("growth", [0.0, -1.0, np.nan, np.inf])
 def test_growth_must_be_positive(growth):
-    with pytest.raises(ValueError, match="'growth' of SelfPaced must be a positive"):
+    with pytest.raises(
+        ValueError, match="'growth' of SelfPaced must be a finite number > 0"
+    ):
         SelfPaced(growth=growth)(FIVE)
 
 
@@ -185,3 +187,13 @@ def test_rule_gives_the_numbers_of_its_function(rule, function, parameters):
     rule.set_params(warmup=3)
     assert_array_equal(rule(FIVE, step=2), np.ones(5))
     assert_array_equal(rule(FIVE, step=3), function(FIVE, **parameters))
+
+
+def test_falling_threshold_stays_positive():
+    rule = SelfPaced(1.0, growth=0.5)
+    with pytest.warns(DegenerateWeightsWarning):
+        assert_array_equal(rule([1.0, 2.0], step=5000), [2.0, 0.0])
+    rule = SelfPaced(1.0, growth=0.5, mode="linear")
+    assert_array_equal(rule([0.0, 2.0], step=5000), [2.0, 0.0])
+    with pytest.raises(ValueError, match=r"'lam' .* must be positive. Got -1"):
+        SelfPaced(-1.0, growth=0.5)([1.0], step=5000)

@@ -66,9 +66,9 @@ def test_input_is_not_written(name):
         ([], r"shape \(0,\)"),
         ([[1.0]], r"shape \(1, 1\)"),
         (1.0, r"shape \(\)"),
-        ([1.0, np.nan], "1 non-finite numbers"),
-        ([np.inf, 1.0], "1 non-finite numbers"),
-        ([1.0, -1.0], "a negative number"),
+        ([1.0, np.nan], "NaN or infinity, first at 1"),
+        ([np.inf, 1.0], "NaN or infinity, first at 0"),
+        ([1.0, -1.0], "-1.0 at 1"),
         ([0.0, 0.0], "zeros only"),
     ],
 )
@@ -97,7 +97,7 @@ def test_normalize_survives_weights_whose_sum_overflows():
 
 @pytest.mark.parametrize("total", [0.0, -1.0, np.nan])
 def test_normalize_refuses_a_total_that_is_not_positive(total):
-    with pytest.raises(ValueError, match="'total' parameter must be a positive"):
+    with pytest.raises(ValueError, match="'total' of normalize must be a number > 0"):
         normalize([1.0], total=total)
 
 
@@ -123,6 +123,17 @@ def test_temper_keeps_positive_weights_that_are_far_apart():
 
 def test_temper_sharpens_without_overflow():
     assert_allclose(temper([1e300, 1e300, 1.0], 0.01), [1e300, 1e300, 0.0])
+
+
+def test_temper_survives_weights_whose_sum_or_ratio_overflows():
+    assert_allclose(temper([1e308] * 3, 2.0), 1e308, rtol=1e-12)
+    # b (w / b)^(1/2) = sqrt(w b): 1e-150 and sqrt(2), whose sum is to be 3
+    found = temper([1.0, 2.0], 2.0, base_weight=[1e-300, 1.0])
+    assert_allclose(found, [1.5 * np.sqrt(2.0) * 1e-150, 3.0], rtol=1e-12)
+    found = temper([1e30, 2e30], 2.0, base_weight=[1e-300, 1.0])
+    assert_allclose(found, [1.5 * np.sqrt(2.0) * 1e-120, 3e30], rtol=1e-12)
+    found = temper([1.0, 2.0], 2.0, base_weight=[1e-320, 1.0])
+    assert_allclose(found, [1.5 * np.sqrt(2.0) * 1e-160, 3.0], rtol=1e-3)
 
 
 def test_temper_acts_on_the_ratio_to_the_base_weights():
@@ -192,6 +203,15 @@ def test_clip_ratio_of_one_makes_equal_and_of_infinity_nothing():
     weights = np.array([0.0, 1.0, 2.0, 6.0])
     assert_allclose(clip_ratio(weights, 1.0), [0.0, 3.0, 3.0, 3.0])
     assert_allclose(clip_ratio(weights, np.inf), weights)
+
+
+def test_clip_ratio_survives_the_largest_and_the_smallest_numbers():
+    assert_allclose(clip_ratio([1e308] * 3, 2.0), 1e308, rtol=1e-12)
+    assert_allclose(clip_ratio([1.5e308, 5e307, 1e308], 2.0), [1.2e308, 6e307, 1.2e308])
+    assert_allclose(clip_ratio([5e-324, 1.0], 10.0), np.array([1.0, 10.0]) / 11.0)
+    assert_allclose(
+        clip_ratio([1.0, 2.0], 10.0, base_weight=[1e-300, 1.0]), [3e-299, 3.0]
+    )
 
 
 def test_clip_ratio_acts_on_the_ratio_to_the_base_weights():

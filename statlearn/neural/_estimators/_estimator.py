@@ -51,7 +51,8 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
     Attributes
     ----------
     state_ : dict of str to ndarray
-        Weights, buffers and what maps on weights have learnt.
+        Weights, buffers and what maps on weights have learnt. To change one, put
+        another array under its name: these cannot be written into.
     history_ : dict of str to list
         Losses by epoch.
     n_iter_ : int
@@ -190,10 +191,15 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
             told = watch.end_block(lambda: self._learnt(network))
             return stale or told
 
+        def at_start(n_epochs: int) -> bool:
+            """Score an epoch that was not, being interrupted; return if it is over."""
+            return epoch_end() if monitor.lacks_end(n_epochs) else monitor.is_over
+
         network.beside = monitor
         watch.begin(self.max_epochs)
-        trainer.run(train, self.max_epochs, epoch_end)
+        trainer.run(train, self.max_epochs, epoch_end, at_start)
         network.beside = None
+        self._check_trained(trainer)
         if monitor.best is not None:
             network.module.load_state_dict(monitor.best)
         self._keep(trainer, monitor.scores)
@@ -322,6 +328,15 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
             random_state=seed,
         )
 
+    def _check_trained(self, trainer: Trainer) -> None:
+        """Refuse a fit in which no row had any weight."""
+        if not trainer.loop.step_:
+            raise ValueError(
+                f"The 'weighting' of {type(self).__name__} must leave weight to some "
+                f"rows of a batch. Got {self.weighting!r}, which left none in "
+                f"{trainer.loop.epoch_} epochs; pass another rule, or larger batches."
+            )
+
     def _keep(self, trainer: Trainer, scores: list[float]) -> None:
         """Store what a trainer has come to."""
         self.__dict__ |= self._learnt(trainer.network)
@@ -330,12 +345,12 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
             history["validation_score"] = scores
         self.history_, self.n_iter_ = history, trainer.loop.epoch_
         self.best_validation_score_ = max(scores) if scores else None
-        self._live = Live(self.state_, trainer.network, trainer)
+        self._live = Live.of(self.state_, trainer.network, trainer)
         self._past = None
         if self.checkpoint is not None:
             # This loop would write its file again in partial_fit.
             self._past = self._get_past()
-            self._live = Live(self.state_, trainer.network)
+            self._live = Live.of(self.state_, trainer.network)
 
     def _learnt(self, network: Network) -> dict[str, Any]:
         """Return what an estimator knows that has stopped with this network."""
@@ -343,7 +358,14 @@ class NeuralEstimator(CallbackSupportMixin, FittedModule):
 
     def _held_score(self, network: Network, held: FitRows) -> float:
         """Return the score of a network on held-out rows."""
-        return self._score_of(self._of_table(network, held.table), held)
+        outputs = self._of_table(network, held.table)
+        if not np.isfinite(outputs).all():
+            raise FloatingPointError(
+                f"The outputs of {type(self).__name__} must be finite for rows held "
+                f"out. Got {outputs[~np.isfinite(outputs)][0]}; lower the "
+                f"learning rate, or pass clip_norm."
+            )
+        return self._score_of(outputs, held)
 
     # -- what differs -------------------------------------------------------------
 

@@ -22,11 +22,13 @@ from statlearn.neural._estimators._network import (
     State,
     load_arrays,
     make_module,
+    read_only,
     to_plain,
 )
 from statlearn.neural._estimators._state_file import read_state, write_state
 from statlearn.neural._estimators._trainer import Trainer
 from statlearn.neural._training._inference import predict, read_device
+from statlearn.utils._numbers import is_integer
 
 # Parameters of which the module is made, which may be others by now.
 _MAKERS = ("module", "hidden_layer_sizes", "weight_map")
@@ -37,12 +39,22 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 class Live:
     """What is kept besides the fitted state, which it can be made of again.
 
-    `state` is the fitted state that `network` has the weights of.
+    `state` has the arrays that `network` has the weights of.
     """
 
     state: State
     network: Network
     trainer: Trainer | None = None
+
+    @classmethod
+    def of(cls, state: State, network: Network, trainer: Trainer | None = None) -> Live:
+        """Note the arrays of a state, whose names may get others by and by."""
+        return cls(dict(state), network, trainer)
+
+    def is_of(self, state: State) -> bool:
+        """Return whether a state holds these arrays, which nobody can write into."""
+        same = all(state.get(name) is array for name, array in self.state.items())
+        return same and len(state) == len(self.state)
 
 
 class FittedModule(BaseEstimator):
@@ -166,7 +178,15 @@ class FittedModule(BaseEstimator):
             ) from error
         found.state_, found._dtype = state, self.dtype
         found._note_makers()
-        found._ready()
+        try:
+            found._ready()
+        except (MemoryError, RuntimeError) as error:
+            raise ValueError(
+                f"The 'path' of {caller} must be a file of a module that can be made "
+                f"here. Got {str(path)!r}, of {found.n_features_in_} features and "
+                f"{found.n_outputs_} outputs ({str(error).partition(chr(10))[0]}); "
+                f"save the state again, or set the parameters it was fitted with."
+            ) from error
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__ |= {
             name: value
@@ -222,7 +242,7 @@ class FittedModule(BaseEstimator):
     def _fresh_live(self) -> Live | None:
         """Return what was kept, if it is what the state says."""
         live: Live | None = getattr(self, "_live", None)
-        return live if live is not None and live.state is self.state_ else None
+        return live if live is not None and live.is_of(self.state_) else None
 
     def _ready(self) -> Network:
         """Return the network to predict with; made, if it is not there."""
@@ -231,7 +251,8 @@ class FittedModule(BaseEstimator):
             network = Network(self._loaded(self._dtype), self._dtype)
             network = network.to(self._place()).eval()
             self._past = self._get_past()
-            live = self._live = Live(self.state_, network)
+            self.state_ = read_only(self.state_)
+            live = self._live = Live.of(self.state_, network)
         return live.network
 
     def _place(self) -> torch.device:
@@ -303,18 +324,21 @@ class FittedModule(BaseEstimator):
 def _fitted(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that a file says the facts of."""
     counts = ("n_features_in", "n_outputs", "n_iter")
-    found: dict[str, Any] = {f"{name}_": int(facts[name]) for name in counts}
-    if min(found.values()) < 1 or not 0 <= int(facts["seed"]) < 2**63:
-        raise ValueError("counts below one, or a seed out of range")
+    for name, lowest in {**dict.fromkeys(counts, 1), "seed": 0}.items():
+        if not is_integer(facts[name]) or not lowest <= facts[name] < 2**63:
+            raise ValueError(f"{name} {facts[name]!r}")
+    found: dict[str, Any] = {f"{name}_": facts[name] for name in counts}
     if facts["feature_names_in"] is not None:
         names = np.array(facts["feature_names_in"], dtype=object)
-        if names.shape != (found["n_features_in_"],):
+        if names.shape != (found["n_features_in_"],) or not all(
+            isinstance(name, str) for name in names
+        ):
             raise ValueError(f"names of shape {names.shape}")
         found["feature_names_in_"] = names
     return found | {
         "history_": {"epoch": [], "loss": [], "learning_rate": []},
         "best_validation_score_": None,
-        "_seed": int(facts["seed"]),
-        "_order": int(facts["seed"]),
+        "_seed": facts["seed"],
+        "_order": facts["seed"],
         "_past": None,
     }

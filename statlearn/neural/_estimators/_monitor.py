@@ -46,7 +46,16 @@ class Monitor:
         if score > before:
             state = module.state_dict()
             self.best = {name: part.detach().clone() for name, part in state.items()}
+        return self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there was no progress for too long."""
         return self._stale >= self._patience
+
+    def lacks_end(self, n_epochs: int) -> bool:
+        """Return whether the last of so many epochs has not been scored."""
+        return self._score is not None and len(self.scores) < n_epochs
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""

@@ -139,8 +139,8 @@ def _taken(
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Let modules draw their first weights from a seed, and nothing else."""
-    usual = torch.get_default_dtype()
     with kept_random_state(_CPU), _CPU:
+        usual = torch.get_default_dtype()
         torch.default_generator.manual_seed(seed)
         torch.set_default_dtype(torch.float32)  # others draw other numbers
         try:
@@ -174,8 +174,25 @@ def _check_outputs(
 
 
 def arrays_of(module: nn.Module) -> State:
-    """Return the state dict of a module as arrays of their own."""
-    return {name: to_plain(value) for name, value in module.state_dict().items()}
+    """Return the state dict of a module as arrays of their own, to read only."""
+    found = {name: to_plain(value) for name, value in module.state_dict().items()}
+    for array in found.values():
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
+    return found
+
+
+def read_only(state: State) -> State:
+    """Return a state of arrays that nobody can write into, copied where one could.
+
+    An array that was written into would not be the one that a network was made of.
+    """
+    found = dict(state)
+    for name, array in state.items():
+        if isinstance(array, np.ndarray) and array.flags.writeable:
+            found[name] = array.copy()
+            found[name].flags.writeable = False
+    return found
 
 
 def load_arrays(module: nn.Module, state: Mapping[str, Any], caller: str) -> None:

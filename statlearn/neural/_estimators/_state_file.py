@@ -43,9 +43,7 @@ def write_state(
     target = check_target(path)
     arrays = {name: np.asarray(array) for name, array in state.items()}
     contents = {name: (dtype_name(a), a.shape) for name, a in arrays.items()}
-    facts_text = {
-        _FACTS: json.dumps({**facts, _SUM: _sum_of(arrays)})
-    }
+    facts_text = {_FACTS: json.dumps({**facts, _SUM: _sum_of(arrays)})}
     write_model(target, contents, arrays.__getitem__, None, facts_text)
 
 

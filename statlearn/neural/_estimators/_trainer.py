@@ -21,9 +21,24 @@ from statlearn.utils._rules import kind_of
 from statlearn.weights import get_rule
 
 EpochEnd = Callable[[], bool]
+# Told the epochs of a checkpoint before the first batch; whether training is over.
+AtStart = Callable[[int], bool]
 
 # Parameters that may differ from those of the fit that wrote a checkpoint.
 _NO_IDENTITY = {"checkpoint", "device"}
+
+
+def _never(n_epochs: int) -> bool:
+    return False
+
+
+class _Loop(TrainingLoop):
+    """The loop of an estimator, which may find that it has stopped early before."""
+
+    at_start: AtStart = staticmethod(_never)
+
+    def _has_stopped(self) -> bool:
+        return self.at_start(self.epoch_)
 
 
 class Trainer:
@@ -62,7 +77,7 @@ class Trainer:
         self.network = network
         self._loss, self._batch_size, self._caller = loss, batch_size, caller
         self._rule = None if weighting is None else get_rule(weighting)
-        self.loop = TrainingLoop(
+        self.loop = _Loop(
             network,
             self._losses,
             optimizer,
@@ -71,7 +86,13 @@ class Trainer:
             **options,
         )
 
-    def run(self, rows: FitRows, n_epochs: int, epoch_end: EpochEnd) -> None:
+    def run(
+        self,
+        rows: FitRows,
+        n_epochs: int,
+        epoch_end: EpochEnd,
+        at_start: AtStart = _never,
+    ) -> None:
         """Train until so many epochs are complete.
 
         Parameters
@@ -82,23 +103,32 @@ class Trainer:
             Over all calls.
         epoch_end : callable
             Called after each epoch; what is true ends the training.
+        at_start : callable
+            Called before the first batch with the epochs that are complete, some if
+            a checkpoint was taken up; what is true ends the training.
         """
         self._table, self._epoch_end = rows.table, epoch_end
+        self.loop.at_start = at_start
         try:
             self.loop.run(self._batches(rows), n_epochs)
         finally:
             del self._table, self._epoch_end
+            self.loop.at_start = _never
             self.network.eval()
 
     def history(self) -> dict[str, list[Any]]:
         """Return loss and learning rate of each epoch as plain columns."""
-        found = self.loop.history_
-        loss = found.epoch_loss()
-        last = np.searchsorted(found.epoch, np.arange(len(loss)), side="right") - 1
+        found, n_epochs = self.loop.history_, self.loop.epoch_
+        # Epochs without any weight have no updates.
+        loss = np.full(n_epochs, np.nan)
+        seen = found.epoch_loss()
+        loss[: len(seen)] = seen
+        rate = np.concatenate([[np.nan], found.lr])
+        last = np.searchsorted(found.epoch, np.arange(n_epochs), side="right")
         return {
-            "epoch": list(range(1, len(loss) + 1)),
+            "epoch": list(range(1, n_epochs + 1)),
             "loss": loss.tolist(),
-            "learning_rate": found.lr[last].tolist(),
+            "learning_rate": rate[last].tolist(),
         }
 
     def _batches(self, rows: FitRows) -> Batches:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from reprlib import repr
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ Key = tuple[int, int]
 
 # Also where torch has been told to make tensors elsewhere.
 _CPU = torch.device("cpu")
+# Types that torch keeps, but has no selection of rows for.
+_WITHOUT_ROWS = (torch.uint16, torch.uint32, torch.uint64)
 
 
 class Batch(tuple[Tensor, ...]):
@@ -73,8 +76,8 @@ class Batch(tuple[Tensor, ...]):
 class Batches:
     """Batches of arrays in memory, in another order every epoch.
 
-    For data that fit into memory; a ``DataLoader`` does for others. An epoch can be
-    entered at any batch, at no cost, which makes a run resumable.
+    For data that fit into memory; a ``DataLoader`` does for others. An epoch without a
+    sampler can be entered at any batch, at no cost, when a run is taken up again.
 
     Parameters
     ----------
@@ -86,7 +89,7 @@ class Batches:
     shuffle : bool, default=True
         Whether rows come in random order.
     drop_last : bool, default=False
-        Whether a last batch of fewer rows is left out.
+        Whether a last batch of fewer rows is left out; not for a sampler of batches.
     sampler : iterable of rows or of arrays of rows, default=None
         Such as the samplers of :mod:`statlearn.sampling`, instead of `shuffle`. It must
         draw the rows of all processes: ``world_size=1``.
@@ -97,6 +100,11 @@ class Batches:
         Labels for a rule that looks at groups.
     random_state : int, Generator or None, default=None
         Order of the rows. None takes the seed of the loop that goes through them.
+
+    Attributes
+    ----------
+    sampler : iterable or None
+        As it was given.
 
     See Also
     --------
@@ -126,9 +134,9 @@ class Batches:
     ) -> None:
         self._arrays = [_as_tensor(array) for array in arrays]
         self._n = _common_length(self._arrays)
-        self._check_modes(batch_size, sampler)
-        self._batch_size = batch_size
-        self._shuffle, self._drop_last, self._sampler = shuffle, drop_last, sampler
+        _check_modes(batch_size, sampler, drop_last)
+        self._batch_size, self.sampler = batch_size, sampler
+        self._shuffle, self._drop_last = shuffle, drop_last
         self._weight, rows = None, None
         if sample_weight is not None:
             weight = read_sample_weight(sample_weight, self._arrays[0], "Batches")
@@ -143,28 +151,14 @@ class Batches:
             )
         self._seed = random_state if is_integer(random_state) else None
         self._key = None if random_state is None else stream_key(random_state)
-        self._batches = None if sampler is None else _batches_of(sampler, batch_size)
-
-    @staticmethod
-    def _check_modes(batch_size: Any, sampler: Any) -> None:
-        if batch_size is not None:
-            positive_integer(
-                batch_size, "batch_size", "Batches", "pass rows of a batch"
-            )
-        elif sampler is None:
-            raise ValueError(
-                "The 'batch_size' of Batches must be given where no sampler gives "
-                "batches. Got None; pass for example batch_size=64."
-            )
+        # Where nobody gives a seed: drawn once, and never in the place of a loop's.
+        self._chance: Key | None = None
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
-        if self._sampler is None:
-            n, size = len(self._rows), self._batch_size or 1
-            return n // size if self._drop_last else -(-n // size)
-        if self._batch_size is None:
-            return len(self._sampler)
-        return -(-len(self._sampler) // self._batch_size)
+        n = len(self._rows if self.sampler is None else self.sampler)
+        size = self._batch_size or 1
+        return n // size if self._drop_last else -(-n // size)
 
     def __iter__(self) -> Iterator[Batch]:
         """Go through the first epoch."""
@@ -189,11 +183,10 @@ class Batches:
         batches : iterator of Batch
             What remains of the epoch.
         """
-        if self._key is None and key is None and self._shuffle:
-            self._key = stream_key(None)
-        return map(
-            self._take, islice(self._order(epoch, self._key or key), start, None)
-        )
+        key = self._key or key or self._chance
+        if key is None:
+            key = self._chance = stream_key(None)
+        return map(self._take, islice(self._order(epoch, key), start, None))
 
     def identity(self) -> dict[str, Any]:
         """Return what another run must share for its batches to be the same.
@@ -209,26 +202,36 @@ class Batches:
             "batch_size": self._batch_size,
             "shuffle": self._shuffle,
             "drop_last": self._drop_last,
-            "sampler": type(self._sampler).__name__,
+            "sampler": type(self.sampler).__name__,
             "order": self._seed,
             "data": checksum_of_rows(*self._arrays),
             "sample_weight": checksum(self._weight),
             "groups": checksum(self._groups),
         }
 
-    def _order(self, epoch: int, key: Key | None) -> Iterable[Tensor]:
+    def _order(self, epoch: int, key: Key) -> Iterable[Tensor]:
         """Return the rows of each batch of an epoch."""
-        if self._batches is not None:
-            set_epoch(self._sampler, epoch)
-            return map(torch.as_tensor, self._batches())
+        device = self._arrays[0].device
+        if self.sampler is not None:
+            set_epoch(self.sampler, epoch)
+            return (_read_rows(rows, self._n).to(device) for rows in self._drawn())
         rows = self._rows
-        if self._shuffle and key is not None:
+        if self._shuffle:
             rows = generator_at(key, Lane.ORDER, epoch).permutation(rows)
         order = torch.as_tensor(rows, device=_CPU)
-        device = self._arrays[0].device
         if device.type != "cpu":
             order = order.to(device)
         return islice(order.split(self._batch_size or 1), len(self))
+
+    def _drawn(self) -> Iterator[Any]:
+        """Yield what the sampler draws for each batch of an epoch."""
+        if self._batch_size is None:
+            yield from self.sampler
+            return
+        rows = iter(self.sampler)
+        while batch := list(islice(rows, self._batch_size)):
+            if len(batch) == self._batch_size or not self._drop_last:
+                yield batch
 
     def _take(self, rows: Tensor) -> Batch:
         parts = [array.index_select(0, rows) for array in self._arrays]
@@ -240,9 +243,40 @@ class Batches:
         return Batch(parts, weight, groups)
 
 
+def _check_modes(batch_size: Any, sampler: Any, drop_last: bool) -> None:
+    """Refuse sizes that are not given, or that a sampler has already set."""
+    if hasattr(sampler, "__next__"):
+        raise TypeError(
+            f"The 'sampler' of Batches must be an object that can be gone through in "
+            f"every epoch. Got {type(sampler).__name__}; pass the object that it is an "
+            f"iterator of, or a list."
+        )
+    if batch_size is not None:
+        positive_integer(batch_size, "batch_size", "Batches", "pass rows of a batch")
+    elif sampler is None:
+        raise ValueError(
+            "The 'batch_size' of Batches must be given where no sampler gives "
+            "batches. Got None; pass for example batch_size=64."
+        )
+    elif drop_last:
+        raise ValueError(
+            "The 'drop_last' of Batches must be False where a sampler gives whole "
+            "batches. Got True; let the sampler leave its last batch out, or pass a "
+            "sampler of rows and batch_size."
+        )
+
+
 def _as_tensor(array: Any) -> Tensor:
-    if isinstance(array, Tensor):
-        return array
+    tensor = array if isinstance(array, Tensor) else _from_array(array)
+    if tensor.dtype in _WITHOUT_ROWS:
+        raise TypeError(
+            f"The 'arrays' of Batches must be of a type that torch can take rows of. "
+            f"Got dtype {tensor.dtype}; convert them, for example to int64."
+        )
+    return tensor
+
+
+def _from_array(array: Any) -> Tensor:
     # A copy where NumPy forbids writing, goes backwards or has the bytes of another
     # machine, none of which torch can express.
     array = np.require(array, requirements=["W"])
@@ -269,18 +303,22 @@ def _common_length(arrays: list[Tensor]) -> int:
     return lengths.pop()
 
 
-def _batches_of(sampler: Any, batch_size: int | None) -> Callable[[], Iterator[Any]]:
-    """Return what goes through the batches of a sampler once."""
-
-    def whole() -> Iterator[Any]:
-        return iter(sampler)
-
-    def cut() -> Iterator[Any]:
-        rows = iter(sampler)
-        while batch := list(islice(rows, batch_size)):
-            yield batch
-
-    return whole if batch_size is None else cut
+def _read_rows(drawn: Any, n: int) -> Tensor:
+    """Return the rows (m,) of a batch as a sampler draws them, numbers below n."""
+    try:
+        rows = np.asarray(drawn.cpu() if isinstance(drawn, Tensor) else drawn)
+    except ValueError:  # of lists of unequal length
+        rows = np.asarray(drawn, dtype=object)
+    if not rows.size:
+        rows = rows.astype(np.int64)
+    whole = rows.ndim == 1 and rows.dtype.kind in "iu"
+    if not whole or (rows.size and not 0 <= rows.min() <= rows.max() < n):
+        raise ValueError(
+            f"The 'sampler' of Batches must draw numbers of rows, whole ones from 0 to "
+            f"{n - 1}. Got {repr(drawn)} for a batch; pass batch_size for a sampler "
+            f"that draws one row at a time, and leave it out for one of arrays."
+        )
+    return torch.from_numpy(rows.astype(np.int64))
 
 
 def set_epoch(source: Any, epoch: int) -> None:

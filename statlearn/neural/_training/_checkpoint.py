@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from zipfile import ZipFile, is_zipfile
 
@@ -35,6 +36,15 @@ def write(path: Path, state: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         torch.save({"format": _FORMAT, **state}, file)
+
+
+def check_writable(path: Path) -> None:
+    """Make the folder of a file, and raise OSError if nothing can be written there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError("which is a folder")
+    with TemporaryFile(dir=path.parent):
+        pass
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -80,6 +90,21 @@ class RunFile:
 
     def __init__(self, path: Any, known_by: dict[str, Any], caller: str) -> None:
         self._path, self._known_by, self._caller = Path(path), known_by, caller
+
+    def check(self, world: World) -> None:
+        """Refuse, in all processes and before any work, what cannot be written."""
+        found: OSError | None = None
+        if world.rank == 0:
+            try:
+                check_writable(self._path)
+            except OSError as error:
+                found = type(error)(
+                    f"The 'checkpoint' of {self._caller} must be a file that can be "
+                    f"written. Got {str(self._path)!r} ({error}); pass another name, "
+                    f"or free this one."
+                )
+        if (found := world.from_first(found)) is not None:
+            raise found
 
     def load(self, batches: dict[str, Any], world: World) -> Any:
         """Return the state in the file, None without a file, in all processes.

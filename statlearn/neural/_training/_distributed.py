@@ -78,6 +78,7 @@ class World:
         """
         kinds: dict[torch.dtype, list[nn.Parameter]] = {}
         for parameter in parameters:
+            check_dense(parameter.grad, "averaged over processes", "in one process")
             if parameter.requires_grad:
                 kinds.setdefault(parameter.dtype, []).append(parameter)
         for group in kinds.values():
@@ -110,6 +111,16 @@ class World:
             shared = tensor.detach().to(self._device).contiguous()
             dist.broadcast(shared, 0)
             tensor.detach().copy_(shared)
+
+
+def check_dense(gradient: Tensor | None, purpose: str, other: str) -> None:
+    """Refuse a sparse gradient, which torch cannot do these things with."""
+    if gradient is not None and gradient.layout != torch.strided:
+        raise TypeError(
+            f"The gradients of TrainingLoop must be dense to be {purpose}. Got one of "
+            f"layout {gradient.layout} and shape {tuple(gradient.shape)}; make the "
+            f"embedding with sparse=False, or train {other}."
+        )
 
 
 def bare(model: nn.Module) -> nn.Module:

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 class Progress:
     """Where training stands after an update; what callbacks are given.
 
+    The end of an epoch is told in any case: again with the numbers of the last update,
+    if the last batches of the epoch have no weight and make none.
+
     Attributes
     ----------
     step : int
@@ -26,7 +29,7 @@ class Progress:
     end_of_epoch : bool
         Whether it was the last update of the epoch.
     loss : float
-        Weighted mean loss of the rows of the update, before it.
+        Weighted mean loss of the rows of the update, before it; NaN if there was none.
     lr : float
         Learning rate of the first group of parameters.
     seconds : float
@@ -110,7 +113,9 @@ class Recorder:
         rates(lr)
         times(seconds)
 
-    def progress(self, step: int, n_steps: int | None, ended: bool) -> Progress:
+    def progress(
+        self, step: int, n_steps: int | None, epoch: int, ended: bool
+    ) -> Progress:
         """Return where training stands after the last update.
 
         Parameters
@@ -118,12 +123,23 @@ class Recorder:
         step : int
             Updates made.
         n_steps : int or None
+        epoch : int
         ended : bool
-            Whether the update was the last of its epoch.
+            Whether the epoch is at its end.
         """
-        row = {name: column[-1] for name, column in self._columns.items()}
-        del row["weight"]
-        return Progress(step=step, n_steps=n_steps, end_of_epoch=ended, **row)
+        loss, lr, seconds = (
+            column[-1] if (column := self._columns[name]) else float("nan")
+            for name in ("loss", "lr", "seconds")
+        )
+        return Progress(
+            step=step,
+            n_steps=n_steps,
+            epoch=epoch,
+            end_of_epoch=ended,
+            loss=loss,
+            lr=lr,
+            seconds=seconds,
+        )
 
     @property
     def seconds(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -18,18 +19,40 @@ from statlearn.neural._loss_reweighter import (
 from statlearn.neural._precision import autocast_of, read_precision
 from statlearn.neural._training._batch_rows import moved, weight_and_groups
 from statlearn.neural._training._batches import Batches
+from statlearn.neural._training._seeding import SHARED
+
+# Modules that are in the mode of a thread, and who looks at them or changes them.
+_turned: set[nn.Module] = set()
+_looking = threading.RLock()
 
 
 @contextmanager
 def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
-    """Put a model into a mode, and each of its modules back into its own."""
-    before = [(module, module.training) for module in model.modules()]
-    model.train(training)
-    try:
+    """Put a model into a mode, and each of its modules back into its own.
+
+    Other threads wait meanwhile, unless they evaluate a model that is in evaluation
+    mode by itself.
+    """
+    modules = set(model.modules())
+    with _looking:
+        evaluates = not any(module.training for module in modules)
+        is_there = evaluates and not training and _turned.isdisjoint(modules)
+    if is_there:
         yield
-    finally:
-        for module, flag in before:
-            module.training = flag
+        return
+    with SHARED:
+        before = [(module, module.training) for module in modules]
+        ours = modules - _turned
+        try:
+            with _looking:
+                _turned.update(ours)
+                model.train(training)
+            yield
+        finally:
+            with _looking:
+                for module, flag in before:
+                    module.training = flag
+                _turned.difference_update(ours)
 
 
 def device_of(model: nn.Module) -> torch.device:

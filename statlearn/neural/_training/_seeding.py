@@ -7,6 +7,7 @@ augmentation) is what it would have been, whatever was drawn before.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -42,12 +43,18 @@ def seeder(device: torch.device) -> Callable[[int], object]:
     return seed
 
 
+# Held by the thread that changes what all threads share: the random state of torch, its
+# default type, modes of modules. Others wait; a callback may enter again.
+SHARED = threading.RLock()
+
+
 @contextmanager
 def kept_random_state(device: torch.device) -> Iterator[None]:
-    """Give the caller back the random state that it had, on the CPU and a device."""
-    if device.type in ("cpu", "meta"):
-        with torch.random.fork_rng(devices=[]):
-            yield
-        return
-    with torch.random.fork_rng(devices=[device], device_type=device.type):
+    """Give the caller back the random state that it had, on the CPU and a device.
+
+    Meanwhile no other thread is in here.
+    """
+    devices = [] if device.type in ("cpu", "meta") else [device]
+    kind = device.type if devices else "cuda"  # which names none
+    with SHARED, torch.random.fork_rng(devices=devices, device_type=kind):
         yield

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 from torch.utils.data import TensorDataset
 
 from statlearn.neural._training._batch_rows import mapped
 from statlearn.neural._training._batches import Batches, set_epoch
+from statlearn.neural._training._distributed import World
 from statlearn.neural._training._identity import checksum, checksum_of_rows
 from statlearn.neural._training._seeding import Key, seed_at
 
-_END = object()
+# What comes after the last batch.
+END = object()
 
 
 class Source:
@@ -23,7 +24,8 @@ class Source:
     Parameters
     ----------
     batches : re-iterable
-        Of any batches; those of `Batches` can be entered anywhere at no cost.
+        Of any batches; those of `Batches` without a sampler can be entered anywhere
+        at no cost.
     """
 
     def __init__(self, batches: Any) -> None:
@@ -53,10 +55,22 @@ class Source:
             own = _identity_of_loader(batches)
         return {"number of batches": self.n_batches, **own}
 
+    def check_lengths(self, world: World) -> None:
+        """Refuse numbers of batches with which processes would wait for each other."""
+        if world.size == 1:
+            return
+        found = world.gather_labels([self.n_batches])
+        if len(set(found)) > 1:
+            raise ValueError(
+                f"The number of 'batches' of TrainingLoop must be the same in all "
+                f"processes, which average gradients after each. Got {found}; divide "
+                f"the rows evenly, or repeat some."
+            )
+
     def epoch(
         self, key: Key, epoch: int, start: int, seed: Callable[[int], object]
-    ) -> Iterator[tuple[Any, bool]]:
-        """Yield the batches of an epoch, each with whether it is the last.
+    ) -> Iterator[Any]:
+        """Yield the batches of an epoch, each drawn when it is asked for.
 
         Parameters
         ----------
@@ -71,34 +85,30 @@ class Source:
         """
         seed(seed_at(key, epoch, -1))
         batches = self._batches
+        # Torch's samplers draw a whole epoch with the seed of its first batch, so what
+        # they give is gone through from there, as are loaders.
         if isinstance(batches, Batches):
-            number, iterator = start, batches.epoch(epoch, start, key=key)
+            number = start if batches.sampler is None else 0
+            iterator = batches.epoch(epoch, number, key=key)
         else:
             set_epoch(batches, epoch)
             number, iterator = 0, iter(batches)
-
-        def fetch() -> Iterator[Any]:
-            nonlocal number
-            while True:
-                seed(seed_at(key, epoch, number))
-                number += 1
-                batch = next(iterator, _END)
+        while True:
+            seed(seed_at(key, epoch, number))
+            batch = next(iterator, END)
+            if batch is END:
+                break
+            number += 1
+            if number > start:
                 yield batch
-                if batch is _END:
-                    return
-
-        found = islice(fetch(), start - number, None)
-        batch = next(found, _END)
-        if batch is _END and start == 0:
+        if number <= start:
+            count = number if self.n_batches is None else min(number, self.n_batches)
             raise ValueError(
-                f"The 'batches' of TrainingLoop must hold at least one batch. Got none "
-                f"in epoch {epoch}; pass data, or a smaller batch_size if drop_last is "
-                f"on."
+                f"The number of 'batches' of TrainingLoop must be at least {start + 1} "
+                f"in epoch {epoch}, of which {start} have been used. Got {count}; pass "
+                f"the batches that the epoch began with, or more data, or a smaller "
+                f"batch_size if drop_last is on."
             )
-        while batch is not _END:
-            after = next(found, _END)
-            yield batch, after is _END
-            batch = after
 
 
 def _identity_of_loader(loader: Any) -> dict[str, Any]:

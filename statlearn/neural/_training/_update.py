@@ -2,7 +2,7 @@
 
 The mean may extend over several batches and processes, of unequal weight. The total
 weight is known after the last of them, so gradients are those of the sum of losses over
-the weight of the first batch, and are scaled at the end.
+the weight of the first batch, or of a much heavier one, and are scaled at the end.
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ from statlearn.neural._training._batch_rows import (
     weight_and_groups,
     with_arrays,
 )
-from statlearn.neural._training._distributed import World
+from statlearn.neural._training._distributed import World, check_dense
 from statlearn.neural._training._seeding import seeder
 
 _CALLER = "TrainingLoop"
+# So many times heavier than the first batch another one may be, until gradients change
+# their unit: far from what a type of numbers can hold, and seldom met.
+_HEAVY = 2.0**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class Update:
     world : World
     is_whole : bool
         Whether the model is as it was before or after an update, not in between.
+    overflowed : bool
+        Whether the last step was left out, as half precision could not hold it.
     """
 
     def __init__(
@@ -89,7 +94,7 @@ class Update:
         self._sharded = means.sharded
         self._is_wrapped = isinstance(model, DistributedDataParallel)
         self._unit_gradient: tuple[float, Tensor] | None = None
-        self.is_whole = True
+        self.is_whole, self.overflowed = True, False
         self._kept: list[Tensor] = []
         self.join(World(device))
 
@@ -112,6 +117,7 @@ class Update:
         """Begin an update without gradients."""
         self._optimizer.zero_grad()
         self._unit = self._total = self._summed = 0.0
+        self._is_shared = False
         if self._buffers:
             self._kept = [
                 buffers[name].detach().clone() for buffers, name in self._buffers
@@ -152,7 +158,10 @@ class Update:
                     losses = self._loss_fn(self._model, batch)
             else:
                 losses = torch.zeros(0, device=self._device)
-            self._backward(checked_losses(losses, _CALLER), base, groups, step)
+            losses = checked_losses(losses, _CALLER)
+            went_back = self._backward(losses, base, groups, step)
+        # A wrapper exchanges gradients in a backward pass only.
+        self._is_shared = self._is_wrapped and last and went_back
 
     def _own_rows(self, batch: Any, base: Any) -> tuple[Any, bool]:
         """Return the rows that have weight and fall to this process; if there are any.
@@ -181,7 +190,8 @@ class Update:
             return self._model.no_sync()  # type: ignore[operator]
         return nullcontext()
 
-    def _backward(self, losses: Tensor, base: Any, groups: Any, step: int) -> None:
+    def _backward(self, losses: Tensor, base: Any, groups: Any, step: int) -> bool:
+        """Add the gradient of losses (n,); return whether there is any weight."""
         weights = self._weights(losses, base, groups, step)
         summed = weighted_sum(losses, weights)
         # The one number a step that is waited for: a loss that is not finite must be
@@ -194,8 +204,8 @@ class Update:
         if not math.isfinite(value):
             raise self._refusal("loss", value, step)
         if not total:
-            return
-        self._unit = self._unit or total
+            return False
+        self._set_unit(total)
         self._total += total
         self._summed += value
         if len(losses):
@@ -209,6 +219,16 @@ class Update:
                 summed = self.scaler.scale(summed)
             # In place of a division, which would be one more operation to go back by.
             summed.backward(self._gradient_of_sum(summed, size / self._unit))
+        return True
+
+    def _set_unit(self, total: float) -> None:
+        """Choose the weight that gradients are divided by until the end."""
+        if self._unit and total > _HEAVY * self._unit:
+            # None where the batches before had no rows for this process.
+            if gradients := self._gradients():
+                torch._foreach_mul_(gradients, self._unit / total)
+            self._unit = total
+        self._unit = self._unit or total
 
     def _weights(
         self, losses: Tensor, base: Any, groups: Any, step: int
@@ -250,7 +270,7 @@ class Update:
         """
         if not self._total:
             return None
-        if self.world.size > 1 and not self._is_wrapped:
+        if self.world.size > 1 and not self._is_shared:
             self.world.average_gradients(self.parameters())
         if all(p.grad is None for p in self.parameters()):
             raise ValueError(
@@ -271,8 +291,10 @@ class Update:
         if self.scaler is None:
             self._optimizer.step()
         else:
+            scale = self.scaler.get_scale()
             self.scaler.step(self._optimizer)
             self.scaler.update()
+            self.overflowed = self.scaler.get_scale() < scale
         self.is_whole = True
         return self._summed / self._total, self._total
 
@@ -280,6 +302,8 @@ class Update:
         return [p.grad for p in self.parameters() if p.grad is not None]
 
     def _clip(self, clip_norm: float, step: int) -> None:
+        for gradient in self._gradients():
+            check_dense(gradient, "clipped", "without clip_norm")
         norm = nn.utils.clip_grad_norm_(self.parameters(), clip_norm).item()
         # Half precision overflows now and then: its scaler leaves such a step out.
         if not math.isfinite(norm) and self.scaler is None:

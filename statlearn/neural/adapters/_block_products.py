@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
-from statlearn.neural._precision import wide_dtype
+from statlearn.neural._precision import wide_dtype, without_autocast
 
 
 def widest(weight: Tensor, *others: Tensor) -> list[Tensor]:
@@ -40,10 +40,12 @@ def formed_by_rows(weight: Tensor, blocks: Tensor) -> Tensor:
     weight (o, i); blocks B (o / r, r, r); result (o, i).
     """
     wide, B = widest(weight, blocks)
-    if torch.compiler.is_compiling():  # a compiler saves the passes by itself
-        changed = _changed_rows(wide, B)
-    else:
-        changed = _FormedByRows.apply(wide, B)
+    # In half precision the product would round, and meet float32 on the way back.
+    with without_autocast(wide.device):
+        if torch.compiler.is_compiling():  # a compiler saves the passes by itself
+            changed = _changed_rows(wide, B)
+        else:
+            changed = _FormedByRows.apply(wide, B)
     return changed.to(weight.dtype)
 
 

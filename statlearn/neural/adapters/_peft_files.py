@@ -31,6 +31,7 @@ _EXTRAS = (
     "fan_in_fan_out",
     "alpha_pattern",
     "layer_replication",
+    "alora_invocation_tokens",
 )
 
 

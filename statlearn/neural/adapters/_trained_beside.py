@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from statlearn.neural._weight_map import FROZEN
+from statlearn.neural._map_freezing import forget_frozen
 from statlearn.neural.adapters._peft_files import PREFIX, WEIGHTS
 
 _BIAS = ".base_layer.bias"
@@ -159,10 +159,10 @@ def _check_complete(
 def write_beside(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Put tensors in place and let those of them that are parameters be trained."""
     state = module.state_dict(keep_vars=True)
-    frozen = vars(module).get(FROZEN, set())
     with torch.no_grad():
         for name, value in tensors.items():
             state[name].copy_(value)
             if isinstance(state[name], nn.Parameter):
                 state[name].requires_grad_(True)
-                frozen.discard(name)
+                owner, _, own_name = name.rpartition(".")
+                forget_frozen(module.get_submodule(owner), own_name)

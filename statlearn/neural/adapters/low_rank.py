@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from statlearn.neural._generators import Seed, as_torch_generator
 from statlearn.neural._select import Selector
 from statlearn.neural._weight_map import WeightMap
 from statlearn.neural.adapters._attach import attach_to_linear, made_for
@@ -35,8 +36,8 @@ class LowRank(WeightMap):
         Rank of the update.
     alpha : float, default=None
         The update is scaled by ``alpha / r``; None for a scale of one.
-    generator : torch.Generator, default=None
-        Draws the start of A; None for torch's own.
+    generator : torch.Generator, int or None, default=None
+        Draws the start of A, on its own device, or its seed; None for torch's own.
     dtype : torch.dtype, default=None
         Of the trained numbers; None for torch's default.
     device : torch.device, default=None
@@ -57,7 +58,7 @@ class LowRank(WeightMap):
     Raises
     ------
     TypeError
-        If a size is not an integer or `alpha` no number.
+        If a size is not an integer, `alpha` no number, or `generator` of another kind.
     ValueError
         If a size is less than 1, or `alpha` is not positive and finite.
 
@@ -107,7 +108,7 @@ class LowRank(WeightMap):
         r: int,
         *,
         alpha: float | None = None,
-        generator: torch.Generator | None = None,
+        generator: Seed = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
@@ -120,9 +121,12 @@ class LowRank(WeightMap):
         self.r = positive_integer(r, "r", "LowRank", "pass for example 8")
         self.scale = _scale(alpha, self.r)
         bound = self.in_features**-0.5
-        A = torch.empty(self.r, self.in_features, dtype=dtype, device=device)
+        source = as_torch_generator(generator, "LowRank")
+        place = device if source is None else source.device
+        A = torch.empty(self.r, self.in_features, dtype=dtype, device=place)
         B = torch.zeros(self.out_features, self.r, dtype=dtype, device=device)
-        self.A = nn.Parameter(A.uniform_(-bound, bound, generator=generator))
+        A.uniform_(-bound, bound, generator=source)
+        self.A = nn.Parameter(A.to(B.device))
         self.B = nn.Parameter(B)
         self.register_buffer("A_start", None)
         self.register_buffer("B_start", None)
@@ -185,7 +189,18 @@ class LowRank(WeightMap):
         -------
         Tensor of shape (out_features, in_features)
             Formed, in the weight's type.
+
+        Raises
+        ------
+        ValueError
+            If the weight has another shape.
         """
+        if weight.shape != (self.out_features, self.in_features):
+            raise ValueError(
+                f"The weight of this LowRank must have shape "
+                f"{(self.out_features, self.in_features)}. Got {tuple(weight.shape)}; "
+                f"make one for the layer, LowRank(*weight.shape, r={self.r})."
+            )
         wide, A, B = widest(weight, self.A, self.B)
         update = B @ A
         if self.A_start is not None and self.B_start is not None:
@@ -239,7 +254,7 @@ def apply_lora(
     include: Selector = None,
     exclude: Selector = None,
     freeze_rest: bool = True,
-    generator: torch.Generator | None = None,
+    generator: Seed = None,
 ) -> list[str]:
     """Freeze a model and put LoRA on its linear layers, in place.
 
@@ -255,8 +270,9 @@ def apply_lora(
         As in :func:`apply_bone`.
     freeze_rest : bool, default=True
         Whether all other parameters, biases and heads too, stop being trained.
-    generator : torch.Generator, default=None
-        Draws the start of the first factors; None for torch's own.
+    generator : torch.Generator, int or None, default=None
+        Draws the start of the first factors, on its own device, or its seed; None for
+        torch's own.
 
     Returns
     -------
@@ -266,7 +282,7 @@ def apply_lora(
     Raises
     ------
     TypeError
-        If a named layer is not linear.
+        If a named layer is not linear, or `generator` is of another kind.
     ValueError
         If a parameter is out of range, a layer has such an adapter already, or nothing
         is selected; the model is as it was then.
@@ -296,7 +312,8 @@ def apply_lora(
     >>> apply_lora(model, r=2, include="0"), count_trainable(model)
     (['0.weight'], (48, 243))
     """
-    make = partial(made_for, LowRank, r=r, alpha=alpha, generator=generator)
+    source = as_torch_generator(generator, "apply_lora")
+    make = partial(made_for, LowRank, r=r, alpha=alpha, generator=source)
     return attach_to_linear(
         module, make, include, exclude, freeze_rest=freeze_rest, caller="apply_lora"
     )

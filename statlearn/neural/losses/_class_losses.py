@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -41,7 +42,8 @@ def cross_entropy(
     Raises
     ------
     ValueError
-        If shapes disagree, a label is no class, or `label_smoothing` is not a share.
+        If shapes disagree, a label is no class, `label_smoothing` is not a share, or a
+        mask on the CPU has a negative weight or NaN.
     TypeError
         If floating-point targets have the shape of labels.
 
@@ -77,11 +79,12 @@ def cross_entropy(
     if logits.ndim < 2 or target.shape != wanted:
         raise _target_refused(logits, target, caller)
     n_classes = logits.shape[-1]
-    flat = target.reshape(-1).long() if is_label else target.reshape(-1, n_classes)
+    # Bytes would turn the default of `ignore_index` into label 156.
+    target = target.long() if is_label else target.to(logits.dtype)
     try:
         losses = F.cross_entropy(
             logits.reshape(-1, n_classes),
-            flat if is_label else flat.to(logits.dtype),
+            target.reshape(-1) if is_label else target.reshape(-1, n_classes),
             ignore_index=ignore_index,
             reduction="none",
             label_smoothing=smoothing,
@@ -119,7 +122,8 @@ def binary_cross_entropy_with_logits(
     Raises
     ------
     ValueError
-        If shapes disagree. A column (n, 1) may meet a vector (n,).
+        If shapes disagree, that of `pos_weight` too. A column (n, 1) may meet a vector
+        (n,).
 
     See Also
     --------
@@ -141,7 +145,17 @@ def binary_cross_entropy_with_logits(
     >>> binary_cross_entropy_with_logits(torch.tensor([0.0, 2.0]), torch.tensor([1, 1]))
     tensor([0.6931, 0.1269])
     """
-    logits, target = pair(logits, target, "binary_cross_entropy_with_logits")
+    caller = "binary_cross_entropy_with_logits"
+    logits, target = pair(logits, target, caller)
+    if pos_weight is not None:
+        n_outputs = logits.shape[-1] if logits.ndim > 1 else 1
+        pos_weight = torch.as_tensor(pos_weight).to(logits)
+        if pos_weight.shape not in ((), (n_outputs,)):
+            raise ValueError(
+                f"The 'pos_weight' of {caller} must have shape ({n_outputs},), one "
+                f"factor for each output, or (). Got shape {tuple(pos_weight.shape)}; "
+                f"weigh samples by multiplying the losses."
+            )
     losses = F.binary_cross_entropy_with_logits(
         logits, target, reduction="none", pos_weight=pos_weight
     )
@@ -171,12 +185,14 @@ def distillation(
     Returns
     -------
     losses : Tensor of shape (n,)
-        At least 0, and 0 where student and teacher agree.
+        At least 0, and 0 where student and teacher agree. A class of probability 0 for
+        the teacher does not count.
 
     Raises
     ------
     ValueError
-        If `temperature` is not positive or shapes disagree.
+        If `temperature` is not positive, shapes disagree, or a mask on the CPU has a
+        negative weight or NaN.
 
     See Also
     --------
@@ -218,7 +234,9 @@ def distillation(
         )
     own = F.log_softmax(logits / soft, dim=-1)
     teacher = F.log_softmax(teacher_logits.detach().to(logits.dtype) / soft, dim=-1)
-    losses = F.kl_div(own, teacher, reduction="none", log_target=True).sum(-1)
+    losses = F.kl_div(own, teacher, reduction="none", log_target=True)
+    # 0 log 0 is 0, also where the student's probability is 0 too.
+    losses = losses.masked_fill(teacher.exp() == 0.0, 0.0).sum(-1)
     return token_mean(soft * soft * losses, None, mask, "distillation")
 
 

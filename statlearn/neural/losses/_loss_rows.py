@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from statlearn.neural._precision import wide_dtype
+
 
 def pair(prediction: Tensor, target: Tensor, caller: str) -> tuple[Tensor, Tensor]:
     """Return prediction and target of one shape (n, ...), the target as floats."""
@@ -23,8 +25,11 @@ def pair(prediction: Tensor, target: Tensor, caller: str) -> tuple[Tensor, Tenso
 
 
 def row_mean(values: Tensor) -> Tensor:
-    """Return means (n,) over all axes but the first of values (n, ...)."""
-    return values.flatten(1).mean(1) if values.ndim > 1 else values
+    """Return means (n,) over all axes but the first of values (n, ...), 0 of none."""
+    if values.ndim == 1:
+        return values
+    rows = values.flatten(1)
+    return rows.mean(1) if rows.shape[1] else rows.sum(1)
 
 
 def token_mean(
@@ -42,10 +47,34 @@ def token_mean(
         )
     if mask is None and (counts is None or losses.ndim == 1):
         return row_mean(losses)  # torch gives an ignored label the loss 0
-    weight = torch.ones_like(losses) if mask is None else mask.to(losses.dtype)
+    if mask is not None:
+        _check_weights(mask, caller)
+    # The sums over a long sequence, and some weights, are too large for half precision.
+    wide = wide_dtype(losses.dtype)
+    weight = torch.ones_like(losses, dtype=wide) if mask is None else mask.to(wide)
     weight = weight if counts is None else weight * counts
-    weight, losses = (x.reshape(len(x), -1) for x in (weight, losses))
     # A token that does not count may have an infinite loss.
-    losses = losses.masked_fill(weight <= 0, 0.0)
-    total = weight.sum(1)
-    return (weight * losses).sum(1) / torch.where(total > 0, total, 1.0)
+    counted = losses.to(wide).masked_fill(weight <= 0, 0.0)
+    if losses.ndim > 1:
+        weight, counted = weight.flatten(1), counted.flatten(1)
+        total, summed = weight.sum(1), (weight * counted).sum(1)
+    else:
+        total, summed = weight, weight * counted
+    return (summed / torch.where(total > 0, total, 1.0)).to(losses.dtype)
+
+
+def _check_weights(mask: Tensor, caller: str) -> None:
+    """Refuse negative weights and NaN where a look at them waits for no device."""
+    if mask.device.type != "cpu" or mask.dtype is torch.bool:
+        return
+    if torch.compiler.is_compiling():
+        return
+    try:
+        right = bool((mask >= 0).all())
+    except RuntimeError:  # within torch.func.vmap there is nothing to look at
+        return
+    if not right:
+        raise ValueError(
+            f"The 'mask' of {caller} must hold weights of at least 0. Got "
+            f"{mask[~(mask >= 0)][0].item():g}; pass 0 for a token that does not count."
+        )

@@ -185,16 +185,15 @@ def pinball(prediction: Tensor, target: Tensor, levels: Any) -> Tensor:
     found = read_levels(levels, "pinball")
     if prediction.ndim == 2 and target.ndim == 1:
         target = target[:, None]
-    q = prediction.shape[-1]
-    outputs = (
-        (len(prediction), 1) if prediction.ndim == 2 else tuple(prediction.shape[:-1])
-    )
-    if prediction.ndim < 2 or q != len(found) or tuple(target.shape) != outputs:
+    q = len(found)
+    outputs = (*prediction.shape[:-1], *([1] if prediction.ndim == 2 else []))
+    has_levels = prediction.ndim >= 2 and prediction.shape[-1] == q
+    if not has_levels or tuple(target.shape) != outputs:
         raise ValueError(
-            f"The 'prediction' of pinball must have one column for each of "
-            f"{len(found)} levels, last, and the 'target' one value for them all. Got "
-            f"shapes {tuple(prediction.shape)} and {tuple(target.shape)}; let the "
-            f"model return (n, {len(found)}) for a target (n,)."
+            f"The 'prediction' of pinball must have one column for each of {q} levels, "
+            f"last, and the 'target' one value for them all. Got shapes "
+            f"{tuple(prediction.shape)} and {tuple(target.shape)}; let the model "
+            f"return (n, {q}) for a target (n,)."
         )
     level = torch.as_tensor(found, dtype=prediction.dtype, device=prediction.device)
     error = target[..., None].to(prediction.dtype) - prediction.reshape(*outputs, q)

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from statlearn.utils._numbers import is_integer, positive_integer
+from statlearn.neural._generators import Seed as Seed
+from statlearn.neural._generators import as_torch_generator as as_torch_generator
+from statlearn.utils._numbers import positive_integer
 
 Value = TypeVar("Value")
-Seed = torch.Generator | int | None
 
 
 def _one_group(n_channels: int) -> nn.GroupNorm:
@@ -35,20 +36,6 @@ def choice(table: Mapping[Any, Value], key: Any, name: str, caller: str) -> Valu
     raise ValueError(
         f"The '{name}' of {caller} must be one of {list(table)}. Got {key!r}; pass one "
         f"of them."
-    )
-
-
-def as_torch_generator(
-    generator: Any, caller: str, device: torch.device | str = "cpu"
-) -> torch.Generator | None:
-    """Return a generator as it is, one of a seed, or None for the global stream."""
-    if generator is None or isinstance(generator, torch.Generator):
-        return generator
-    if is_integer(generator) and generator >= 0:
-        return torch.Generator(device=device).manual_seed(int(generator))
-    raise TypeError(
-        f"The 'generator' of {caller} must be a torch.Generator, a seed >= 0 or None. "
-        f"Got {generator!r}; pass torch.Generator().manual_seed(0)."
     )
 
 

@@ -248,7 +248,18 @@ class CharLM(nn.Module):
                 f"{self.context} characters, its context. Got shape "
                 f"{tuple(ids.shape)}; cut longer texts into pieces."
             )
-        x = self.characters(ids) + self.positions.weight[: ids.shape[1]]
+        if ids.dtype not in (torch.int32, torch.int64):
+            raise ValueError(
+                f"The 'ids' of CharLM must be of type int32 or int64. Got {ids.dtype}; "
+                f"pass ids.long()."
+            )
+        try:
+            x = self.characters(ids) + self.positions.weight[: ids.shape[1]]
+        except IndexError as error:  # a look beforehand would wait for the device
+            raise ValueError(
+                f"The 'ids' of CharLM must lie from 0 to {self.n_characters - 1}. Got "
+                f"{ids.min()} to {ids.max()}; encode the characters as in training."
+            ) from error
         for block in self.blocks:
             x = block(x)
         return self.head(self.norm(x))
@@ -297,13 +308,20 @@ class CharLM(nn.Module):
                 if softness == 0.0:
                     drawn = logits.argmax(-1, keepdim=True)
                 else:
-                    shares = torch.softmax(logits / softness, dim=-1)
+                    # In double, and from the largest on, whatever the temperature.
+                    ahead = (logits - logits.amax(-1, keepdim=True)).double()
+                    shares = torch.softmax(ahead / softness, dim=-1).to(logits.dtype)
                     drawn = torch.multinomial(shares, 1, generator=source)
                 ids = torch.cat([ids, drawn], dim=1)
         return ids if prompt.ndim == 2 else ids[0]
 
     def _read_prompt(self, prompt: Tensor) -> Tensor:
         """Return the prompt as (n_texts, length), or say what it should be."""
+        if not isinstance(prompt, Tensor):
+            raise TypeError(
+                f"The 'prompt' of CharLM.generate must be a tensor of integers. Got "
+                f"{type(prompt).__name__}; pass torch.tensor(...)."
+            )
         right = prompt.ndim in (1, 2) and prompt.numel() > 0
         right = right and not (prompt.is_floating_point() or prompt.is_complex())
         if not (right and prompt.min() >= 0 and prompt.max() < self.n_characters):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from statlearn.neural.models._model_parts import Sizes
+
 
 class Attention(nn.Module):
     r"""Self-attention with a linear layer each for queries, keys, values and output.
@@ -18,6 +20,13 @@ class Attention(nn.Module):
         Whether queries, keys and values have a bias.
     causal : bool, default=False
         Whether a token sees those before it and itself only.
+
+    Raises
+    ------
+    ValueError
+        For a size below 1, or a `width` that `n_heads` does not divide.
+    TypeError
+        For a size that is not an integer.
 
     See Also
     --------
@@ -46,7 +55,10 @@ class Attention(nn.Module):
         self, width: int, n_heads: int, *, qkv_bias: bool = True, causal: bool = False
     ) -> None:
         super().__init__()
-        self.n_heads = n_heads
+        sizes = Sizes("Attention")
+        width = sizes.one(width, "width")
+        self.n_heads = sizes.one(n_heads, "n_heads")
+        sizes.divides(self.n_heads, "n_heads", width, "width")
         self.causal = causal
         self.q = nn.Linear(width, width, bias=qkv_bias)
         self.k = nn.Linear(width, width, bias=qkv_bias)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from statlearn.neural._precision import without_autocast
 from statlearn.neural.optim._blocks import BLOCK_SIZE, Block, Job, make_blocks
 from statlearn.neural.optim._projection import remove_rows, require_at_least_zero
 from statlearn.utils._numbers import closed_share
@@ -48,8 +49,8 @@ class ProjectedOptimizer(Optimizer):
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
         for known in self.state.values():
-            if "step" in known and not isinstance(known["step"], Tensor):
-                known["step"] = torch.tensor(float(known["step"]))
+            if "step" in known:
+                known["step"] = step_count(known["step"])
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -97,7 +98,8 @@ class ProjectedOptimizer(Optimizer):
             self._check_gradient(grad)
         for group, with_grad in zip(self.param_groups, pairs, strict=True):
             for batch in self._batches(group, with_grad):
-                self._step_batch(group, batch)
+                with without_autocast(batch[0].tensors[0].device):
+                    self._step_batch(group, batch)
 
     def _batches(
         self, group: dict[str, Any], pairs: list[tuple[Tensor, Tensor]]
@@ -223,6 +225,11 @@ def choose_kernel(group: dict[str, Any], blocks: list[Block]) -> dict[str, Any]:
     """Return how the functions of torch.optim are to compute."""
     fused = group["foreach"] is None and blocks[0].weight.device.type == "cpu"
     return {"foreach": False if fused else group["foreach"], "fused": fused}
+
+
+def step_count(n_steps: Tensor | float) -> Tensor:
+    """Return a count of steps as the kernels want it, whatever the defaults are."""
+    return torch.as_tensor(n_steps, dtype=torch.float32, device="cpu")
 
 
 def _room(group: dict[str, Any], param: Tensor) -> float:

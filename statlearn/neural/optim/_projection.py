@@ -10,7 +10,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from statlearn.neural._precision import HALF, widened
+from statlearn.neural._precision import (
+    HALF,
+    wide_dtype,
+    widened,
+    without_autocast,
+)
 from statlearn.utils._numbers import real_number
 
 View = Literal["channel", "layer"]
@@ -46,7 +51,8 @@ def is_scale_invariant(
     Raises
     ------
     TypeError
-        If an argument is no tensor.
+        If an argument is no dense tensor of real floating point numbers, or one has
+        another precision than `param`; half and single precision count as one.
     ValueError
         If shapes differ, or `delta` or `eps` is negative.
 
@@ -87,7 +93,8 @@ def is_scale_invariant(
     if param.ndim < 2 or param.numel() == 0:
         return None
     rows, slope = as_rows(param, param.shape[0]), as_rows(grad, param.shape[0])
-    return _find_view(rows, slope, delta, eps)[0]
+    with without_autocast(param.device):
+        return _find_view(rows, slope, delta, eps)[0]
 
 
 @torch.no_grad()
@@ -126,7 +133,8 @@ def project_update(
     Raises
     ------
     TypeError
-        If an argument is no tensor.
+        If an argument is no dense tensor of real floating point numbers, or one has
+        another precision than `param`; half and single precision count as one.
     ValueError
         If shapes differ, or `delta` or `eps` is negative.
 
@@ -166,13 +174,14 @@ def project_update(
     rows, slope, proposal = (
         as_rows(tensor, param.shape[0]) for tensor in (param, grad, update)
     )
-    view, norm = _find_view(rows, slope, delta, eps)
-    if view is None:
-        return update.clone(), None
-    if view == "layer":
-        rows, proposal = rows.view(1, -1), proposal.view(1, -1)
-    kept = proposal.clone()
-    remove_rows([rows], [kept], [norm], eps)
+    with without_autocast(param.device):
+        view, norm = _find_view(rows, slope, delta, eps)
+        if view is None:
+            return update.clone(), None
+        if view == "layer":
+            rows, proposal = rows.view(1, -1), proposal.view(1, -1)
+        kept = proposal.clone()
+        remove_rows([rows], [kept], [norm], eps)
     return kept.view(param.shape).to(update.dtype), view
 
 
@@ -309,7 +318,7 @@ def _find_view(
 def _check(
     caller: str, delta: float, eps: float, param: Tensor, **others: Tensor
 ) -> None:
-    """Raise unless shapes agree and the tolerances are no negative numbers."""
+    """Raise unless tensors are alike and the tolerances are no negative numbers."""
     for name, value in (("delta", delta), ("eps", eps)):
         require_at_least_zero(value, name, caller)
     for name, tensor in {"param": param, **others}.items():
@@ -317,6 +326,17 @@ def _check(
             raise TypeError(
                 f"The '{name}' of {caller} must be a tensor. Got "
                 f"{type(tensor).__name__}; pass torch.as_tensor({name})."
+            )
+        if not tensor.is_floating_point() or tensor.layout is not torch.strided:
+            raise TypeError(
+                f"The '{name}' of {caller} must be a dense tensor of a real floating "
+                f"point type. Got {tensor.dtype} with the layout {tensor.layout}; pass "
+                f"{name}.to_dense() or {name}.float()."
+            )
+        if wide_dtype(tensor.dtype) != wide_dtype(param.dtype):
+            raise TypeError(
+                f"The '{name}' of {caller} must be as precise as 'param', of type "
+                f"{param.dtype}. Got {tensor.dtype}; pass {name}.to(param.dtype)."
             )
     for name, other in others.items():
         if other.shape != param.shape:

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+from statlearn.neural._precision import wide_dtype
 from statlearn.neural.optim._blocks import Block
 from statlearn.neural.optim._projected import (
     ProjectedOptimizer,
     choose_kernel,
     require_below_one,
+    step_count,
 )
 
 
@@ -23,8 +25,8 @@ class AdamP(ProjectedOptimizer):
     A drop-in replacement for ``torch.optim.AdamW`` in networks with batch, layer or
     weight normalisation. Weights in front of a normalisation grow with each step of
     momentum, and the longer they are the less a step turns them; this leaves out the
-    part of the step along such a weight. It does nothing for networks without
-    normalisation, where it is AdamW.
+    part of the step along such a weight. In networks without normalisation, where few
+    gradients pass the test by chance, it is almost AdamW.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ class AdamP(ProjectedOptimizer):
         Parameters and their options.
     state : dict
         For each parameter "step", the number of steps, and "exp_avg" and "exp_avg_sq"
-        of its shape.
+        of its shape and type, the latter in float32 for half precision.
 
     Raises
     ------
@@ -89,7 +91,9 @@ class AdamP(ProjectedOptimizer):
     projects each row as `project_update` does, and :math:`\rho` is `wd_ratio`;
     elsewhere :math:`\Pi_w(q) = q` and :math:`\rho = 1`. Tensors with fewer than two
     axes are never projected. Half precision is computed in float32 and rounded once
-    to what is stored. Sparse and complex gradients are refused.
+    to what is stored; v is stored in float32, since squares of small gradients are
+    zero in float16, and changes by a thousandth are lost in either type. Sparse and
+    complex gradients are refused.
 
     A step takes :math:`O(N)` for N entries. Counted in passes of N entries through
     memory, Adam as a loop of operations reads and writes 18: 3 for m, 5 for v, 6 for
@@ -173,8 +177,30 @@ class AdamP(ProjectedOptimizer):
     def _start(
         self, group: dict[str, Any], param: Tensor, state: dict[str, Any]
     ) -> None:
-        state["step"] = torch.tensor(0.0)
+        state["step"] = step_count(0.0)
         super()._start(group, param, state)
+        # As squares of small numbers are zero in half precision, and small changes of
+        # a mean that is stored in it are lost.
+        state["exp_avg_sq"] = state["exp_avg_sq"].to(wide_dtype(param.dtype))
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what another optimizer has seen.
+
+        Parameters
+        ----------
+        state_dict : dict
+            What `state_dict` gave, also that of ``torch.optim.AdamW``.
+        """
+        super().load_state_dict(state_dict)
+        # That has rounded all states to the type of their parameter.
+        groups = zip(state_dict["param_groups"], self.param_groups, strict=True)
+        for saved, group in groups:
+            for key, param in zip(saved["params"], group["params"], strict=True):
+                known = state_dict["state"].get(key, {})
+                if "exp_avg_sq" in known:
+                    self.state[param]["exp_avg_sq"] = known["exp_avg_sq"].to(
+                        device=param.device, dtype=wide_dtype(param.dtype)
+                    )
 
     def _advance(
         self, group: dict[str, Any], blocks: list[Block], updates: list[Tensor]

@@ -166,6 +166,12 @@ class SGDP(ProjectedOptimizer):
         }
         super().__init__(params, defaults)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for known in self.state.values():
+            if "momentum" in known:  # as the authors' code calls it
+                known["momentum_buffer"] = known.pop("momentum")
+
     def _check_options(self, options: dict[str, Any]) -> None:
         super()._check_options(options)
         require_below_one(options["momentum"], "momentum", "SGDP")
@@ -189,11 +195,14 @@ class SGDP(ProjectedOptimizer):
         if not momentum and not group["nesterov"]:
             lr *= 1.0 - group["dampening"]  # torch ignores it without a momentum
         buffers = [block.states[0] if momentum else None for block in blocks]
+        grads, kernel = [block.grad for block in blocks], choose_kernel(group, blocks)
+        if group["nesterov"] and kernel["foreach"] is not False:
+            grads = [grad.clone() for grad in grads]  # torch adds the momentum to them
         sgd(
             updates,
-            [block.grad for block in blocks],
+            grads,
             buffers,
-            **choose_kernel(group, blocks),
+            **kernel,
             weight_decay=0.0,
             momentum=momentum,
             lr=lr,

@@ -22,12 +22,46 @@ def _as_added(mask: Tensor, logits: Tensor) -> Tensor:
 
 def masked(logits: Tensor, attn_mask: Any, key_padding_mask: Any) -> Tensor:
     """Return logits (n_samples, H, n_tokens, n_keys) with masks added to them."""
+    _check_masks(logits, attn_mask, key_padding_mask)
     if attn_mask is not None:
         added = _as_added(attn_mask, logits)
         logits = logits + (added.view_as(logits) if added.ndim == 3 else added)
     if key_padding_mask is not None:
         logits = logits + _as_added(key_padding_mask, logits)[:, None, None, :]
     return logits
+
+
+def _check_masks(logits: Tensor, attn_mask: Any, key_padding_mask: Any) -> None:
+    """Refuse masks of whole numbers, and what would broadcast to the logits."""
+    n_samples, n_heads, n_tokens, n_keys = logits.shape
+    pairs = (n_tokens, n_keys)
+    for name, mask, shapes, hint in (
+        (
+            "attn_mask",
+            attn_mask,
+            (pairs, (n_samples * n_heads, *pairs)),
+            "pass one for all, or one for each head of each sample",
+        ),
+        (
+            "key_padding_mask",
+            key_padding_mask,
+            ((n_samples, n_keys),),
+            "pass one row for each sample",
+        ),
+    ):
+        if mask is None:
+            continue
+        if mask.dtype != torch.bool and not mask.is_floating_point():
+            raise ValueError(
+                f"The {name!r} of QKReparamAttention must be boolean, True for what is "
+                f"left out, or floating point numbers to add. Got {mask.dtype}; pass "
+                "mask.bool(), inverted if ones are what is kept."
+            )
+        if tuple(mask.shape) not in shapes:
+            raise ValueError(
+                f"The {name!r} of QKReparamAttention must have the shape "
+                f"{' or '.join(map(str, shapes))}. Got {tuple(mask.shape)}; {hint}."
+            )
 
 
 def check_hint(is_causal: bool, attn_mask: Any) -> None:
@@ -104,15 +138,17 @@ def copy_layers(
 ) -> None:
     """Copy weights (C, C) and biases (C,) of queries, keys, values and output.
 
-    `layers` are the last two, which alone can have biases.
+    What is frozen stays so. `layers` are the last two, which alone can have biases.
     """
     for target, (weight, _) in zip(weights, parts, strict=True):
         target.copy_(weight)
+        target.requires_grad_(weight.requires_grad)
     for layer, (_, bias) in zip(layers, parts[2:], strict=True):
         if bias is None:
             layer.register_parameter("bias", None)
         else:
             layer.bias.copy_(bias)
+            layer.bias.requires_grad_(bias.requires_grad)
     n_dropped = sum(
         int(bias.count_nonzero()) for _, bias in parts[:2] if bias is not None
     )

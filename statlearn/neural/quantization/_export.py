@@ -148,9 +148,14 @@ def save_codes(path: str | os.PathLike[str], codes: Mapping[str, CodedWeight]) -
     """
     arrays: dict[str, Any] = {}
     for name, coded in codes.items():
-        parts = (coded.codes, coded.step, torch.tensor(coded.offset))
+        parts = (coded.codes, coded.step, _offset(coded))
         arrays |= {f"{name}.{p}": v for p, v in zip(_PARTS, parts, strict=True)}
     save_weights(path, arrays)
+
+
+def _offset(coded: CodedWeight) -> Tensor:
+    """Return an offset as a tensor, whatever the default type and device are."""
+    return torch.tensor(coded.offset, dtype=torch.float32, device="cpu")
 
 
 def load_codes(path: str | os.PathLike[str]) -> dict[str, CodedWeight]:

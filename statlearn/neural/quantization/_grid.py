@@ -115,6 +115,23 @@ class WeightQuantizer(WeightMap):
         """
         raise NotImplementedError
 
+    def step_for(self, weight: Tensor, codes: Tensor) -> Tensor:
+        """Return the distance of two levels once some numbers lie on their levels.
+
+        Parameters
+        ----------
+        weight : Tensor
+            What is stored.
+        codes : Tensor
+            Of the same shape: codes of those numbers, NaN for all others.
+
+        Returns
+        -------
+        Tensor
+            As of :meth:`step`; NaN where there is no such distance to rely on.
+        """
+        return self.step(weight)
+
     @torch.no_grad()
     def positions(self, weight: Tensor) -> Tensor:
         """Return where weights lie between the codes; codes are these, rounded.

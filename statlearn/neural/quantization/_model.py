@@ -16,7 +16,9 @@ from statlearn.neural.quantization._checks import check_bits
 from statlearn.neural.quantization._grid import WeightQuantizer
 from statlearn.neural.quantization._inputs import (
     INPUT_QUANTIZER,
+    keep_padding,
     quantize_inputs,
+    quantizes_inputs,
     record_inputs,
 )
 from statlearn.neural.quantization._lsq import LSQQuantizer
@@ -75,8 +77,10 @@ def quantize_model(
         these layers has its tokens quantised too.
     act_axis : {-2, None}, default=-2
         -2 gives a linear layer, or an attention, with inputs of three or more axes one
-        scale for each token, of which there must always be as many. None gives one
-        scale, so that sequences may be of any length.
+        scale for each entry of axis -2, of which there must always be as many: the
+        tokens of (n_samples, n_tokens, n_features). None gives one scale, so that
+        sequences may be of any length; pass it for models whose layers see the tokens
+        first, as those of torch do without ``batch_first=True``.
 
     Returns
     -------
@@ -105,7 +109,8 @@ def quantize_model(
     -----
     The published recipe keeps the first and the last layer at 8 bits: call the function
     twice, as in the example. A quantiser of activations is the part ``input_quantizer``
-    of its layer, in front of which nothing changes.
+    of its layer, in front of which nothing changes. An ``nn.TransformerEncoder`` around
+    such a layer no longer uses nested tensors, with which it would pass the layer by.
 
     The packed input weights of an ``nn.MultiheadAttention`` belong to no linear layer
     and are not quantised, its output layer is; :func:`reparametrize_attention` first
@@ -142,6 +147,8 @@ def quantize_model(
     attach_maps(model, make, names, None, layers=LAYERS, caller=caller)
     for quantize in activations:
         quantize()
+    if activations:
+        keep_padding(model, layers.values())
     return names
 
 
@@ -191,13 +198,20 @@ def _activations(
         if isinstance(module, QKReparamAttention)
         and any(layer is module.value for layer in layers.values())
     }
-    twice = [name for name, layer in layers.items() if hasattr(layer, INPUT_QUANTIZER)]
+    twice = [name for name, layer in layers.items() if quantizes_inputs(layer)]
     twice += [n for n, a in attentions.items() if a.token_quantizer is not None]
     if twice:
         raise ValueError(
             "quantize_model quantises the inputs of a layer once. Got a quantiser on "
             f"the inputs of {twice} already; leave out 'act_bits', or these layers, or "
             "call remove_activation_quantizers first."
+        )
+    taken = [name for name, layer in layers.items() if hasattr(layer, INPUT_QUANTIZER)]
+    if taken:
+        raise ValueError(
+            f"quantize_model puts a part called {INPUT_QUANTIZER!r} into a layer whose "
+            f"inputs it quantises. Got parts of that name already in {taken}; rename "
+            "them, or exclude these layers."
         )
     seen = record_inputs(model, {**layers, **attentions}, sample)
     calls: list[Callable[[], None]] = []

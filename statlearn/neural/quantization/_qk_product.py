@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from statlearn.neural._precision import without_autocast
 from statlearn.neural.quantization._attention_inputs import check_inputs
 from statlearn.neural.quantization._statsq import StatsQuantizer
 from statlearn.neural.quantization.activation_quantizer import ActivationQuantizer
@@ -59,7 +60,9 @@ class QKProduct(nn.Module):
             return stored
         heads = (self.num_heads, -1, self.embed_dim)
         query, key = self.query_weight.view(heads), self.key_weight.view(heads)
-        return torch.bmm(query.transpose(1, 2), key).flatten(0, 1)
+        # Rounded before it is quantised, it would not have the codes that are exported.
+        with without_autocast(query.device):
+            return torch.bmm(query.transpose(1, 2), key).flatten(0, 1)
 
     def quantized_product(self) -> Tensor:
         """Return the stacked products that the logits are computed from.

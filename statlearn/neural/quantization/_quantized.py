@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -49,9 +51,16 @@ def quantized_weights(
     """Return the quantised weights in the order of the module, at least one."""
     found = _on_layers(model) + _products(model)
     if include is not None or exclude is not None:
+        products = [q.name for q in found if q.attention is not None]
         chosen = {
             tensor.name
-            for tensor in select(model, include, exclude, parameter=None, caller=caller)
+            for tensor in select(
+                model,
+                _with_products(include, products),
+                _with_products(exclude, products),
+                parameter=None,
+                caller=caller,
+            )
         }
         found = [q for q in found if _stored_name(q) in chosen]
     if not found:
@@ -102,7 +111,29 @@ def _products(model: nn.Module) -> list[Quantized]:
     ]
 
 
+def _with_products(selector: Selector, products: list[str]) -> Selector:
+    """Return a selector of stored tensors that fits products by their own names too."""
+    if isinstance(selector, str):
+        named = selector.endswith(PRODUCT) and fnmatch.filter(products, selector)
+        return [_query_name(name) for name in named] if named else selector
+    names = {_query_name(name): name for name in products}
+    if isinstance(selector, re.Pattern):
+        fits = selector.fullmatch
+        return [selector, lambda name, _: bool(name in names and fits(names[name]))]
+    if callable(selector):
+        asked = selector
+        return [selector, lambda name, p: name in names and asked(names[name], p)]
+    if isinstance(selector, Iterable):
+        return [_with_products(part, products) for part in selector]
+    return selector
+
+
 def _stored_name(quantized: Quantized) -> str:
-    if quantized.attention is None:
-        return quantized.name
-    return quantized.name.removesuffix(PRODUCT) + "query_weight"
+    return (
+        quantized.name if quantized.attention is None else _query_name(quantized.name)
+    )
+
+
+def _query_name(product: str) -> str:
+    """Return the name of the tensor by which a product is selected."""
+    return product.removesuffix(PRODUCT) + "query_weight"

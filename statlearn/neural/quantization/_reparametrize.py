@@ -9,10 +9,15 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from statlearn.neural._select import Selector, select
 from statlearn.neural.models import Attention
+from statlearn.neural.quantization._inputs import keep_padding
 from statlearn.neural.quantization.qk_reparam_attention import QKReparamAttention
 
-# The tensor by which each kind of attention is selected.
-_QUERY = {Attention: "q.weight", nn.MultiheadAttention: "in_proj_weight"}
+# The tensors by which each kind of attention is selected; the last is that of keys of
+# another width, which are refused.
+_QUERY = {
+    Attention: ("q.weight",),
+    nn.MultiheadAttention: ("in_proj_weight", "q_proj_weight"),
+}
 
 
 def reparametrize_attention(
@@ -42,7 +47,8 @@ def reparametrize_attention(
     Returns
     -------
     list of str
-        Names of the replaced modules, in the order of the module.
+        Names of the replaced modules, in the order of the module; the first one of a
+        module that has several, all of which are given the same new one.
 
     Raises
     ------
@@ -60,6 +66,12 @@ def reparametrize_attention(
     --------
     QKReparamAttention.from_multihead, QKReparamAttention.from_projections : One module.
     fold_quantized : Keeps the levels as plain weights.
+
+    Notes
+    -----
+    What was frozen stays frozen, and no random numbers are drawn. An
+    ``nn.TransformerEncoder`` around a replaced module no longer uses nested tensors,
+    which need the packed weights of ``nn.MultiheadAttention``.
 
     References
     ----------
@@ -82,8 +94,9 @@ def reparametrize_attention(
     found = {
         name: part
         for name, part in model.named_modules()
-        for kind, query in _QUERY.items()
-        if isinstance(part, kind) and f"{name}.{query}".lstrip(".") in chosen
+        for kind, queries in _QUERY.items()
+        if isinstance(part, kind)
+        and any(f"{name}.{query}".lstrip(".") in chosen for query in queries)
     }
     if not found or "" in found:
         got = "the attention itself" if found else f"{type(model).__name__} without"
@@ -92,11 +105,14 @@ def reparametrize_attention(
             f"'exclude' leave. Got {got}; convert a single module with "
             f"QKReparamAttention.from_multihead or from_projections."
         )
-    made = {name: _converted(name, part, bits) for name, part in found.items()}
-    for name, attention in made.items():
-        parent, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent), child, attention)
-    return list(made)
+    made = {id(part): _converted(name, part, bits) for name, part in found.items()}
+    # A module that is used in several places has several names.
+    for name, part in list(model.named_modules(remove_duplicate=False)):
+        if id(part) in made:
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, made[id(part)])
+    keep_padding(model, made.values())
+    return list(found)
 
 
 def _converted(name: str, part: Any, bits: int | None) -> QKReparamAttention:
@@ -106,7 +122,11 @@ def _converted(name: str, part: Any, bits: int | None) -> QKReparamAttention:
             f"{name!r}; fold or strip them first."
         )
     if isinstance(part, nn.MultiheadAttention):
-        return QKReparamAttention.from_multihead(part, bits)
+        try:
+            return QKReparamAttention.from_multihead(part, bits)
+        except ValueError as error:
+            error.add_note(f"It is {name!r} of the model.")
+            raise
     return QKReparamAttention.from_projections(
         part.q,
         part.k,

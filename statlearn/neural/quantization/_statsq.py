@@ -7,6 +7,7 @@ width. No number learns the scale, so nothing but the weights themselves moves a
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, get_args
 
 import torch
@@ -21,6 +22,10 @@ from statlearn.neural.quantization._grid import (
 )
 
 StraightThrough = Literal["identity", "clipped"]
+
+# Share of a scale that numbers with given codes may make up if it is to follow from the
+# others, of which there would be too few beyond.
+_MOST = 0.9
 
 
 def stats_quantize(
@@ -225,6 +230,33 @@ class StatsQuantizer(WeightQuantizer):
         """
         axes = other_axes(weight, self.axis, "StatsQuantizer")
         return _step(at_least_single(weight), self.grid, axes)
+
+    @torch.no_grad()
+    def step_for(self, weight: Tensor, codes: Tensor) -> Tensor:
+        """Return the distance of two levels once some numbers lie on their levels.
+
+        The scale is twice the mean size of a row, those numbers included, and so the
+        solution of an equation.
+
+        Parameters
+        ----------
+        weight : Tensor of two to four axes
+            What is stored.
+        codes : Tensor
+            Of the same shape: codes of those numbers, NaN for all others.
+
+        Returns
+        -------
+        Tensor
+            As of :meth:`step`; NaN for rows with few numbers besides.
+        """
+        axes = other_axes(weight, self.axis, "StatsQuantizer")
+        values, is_free = at_least_single(weight), codes.isnan()
+        levels = torch.where(is_free, 0.0, (codes + self.grid.offset) / self.grid.low)
+        taken = 2.0 * levels.abs().mean(axes, keepdim=True)
+        step = _step(torch.where(is_free, values, 0.0), self.grid, axes)
+        fits = (taken < _MOST) & (step > 0.0)
+        return torch.where(fits, step / (1.0 - taken), math.nan)
 
 
 def stats_grid(bits: int) -> Grid:

@@ -24,7 +24,7 @@ class ActivationQuantizer(nn.Module):
         numbers.
     axis : int, default=-2
         The axis along which each entry has a scale of its own, the tokens; None for one
-        scale.
+        scale. Not the first, which is that of the samples.
     feature_axis : int, default=-1
         The axis along which each entry has shifts of its own.
 
@@ -110,10 +110,11 @@ class ActivationQuantizer(nn.Module):
         """
         if self.axis is not None and x.shape[self.axis] != self.scale.shape[self.axis]:
             raise ValueError(
-                "ActivationQuantizer has one scale for each token of its sample. Got "
-                f"{x.shape[self.axis]} tokens for {self.scale.shape[self.axis]} scales;"
-                " pad the input, or use one scale: axis=None, or act_axis=None of "
-                "quantize_model."
+                "ActivationQuantizer has one scale for each token of its sample, along "
+                f"axis {self.axis}. Got {x.shape[self.axis]} tokens for "
+                f"{self.scale.shape[self.axis]} scales; pad the input, have the "
+                "samples first by batch_first=True, or use one scale: axis=None, or "
+                "act_axis=None of quantize_model."
             )
         shifted = x + self.shift_before.to(x.dtype)
         grid = lsq_grid(self.bits, self.signed)

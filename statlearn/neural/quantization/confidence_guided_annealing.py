@@ -175,6 +175,10 @@ class ConfidenceGuidedAnnealing:
                 "of the optimizer."
             )
         check_present(self.model, self._weights, _NAME)
+        self._put_back()
+
+    @torch.no_grad()
+    def _put_back(self) -> None:
         for parameter, frozen, before in self._kept:
             parameter.copy_(torch.where(frozen, before, parameter))
         self._kept = []
@@ -225,6 +229,7 @@ class ConfidenceGuidedAnnealing:
         finally:
             before.remove()
             after.remove()
+            self._put_back()  # after a step that failed on its way
 
     @contextmanager
     def gate(self) -> Iterator[None]:

@@ -102,6 +102,8 @@ class OscillationTracker:
 
         Raises
         ------
+        TypeError
+            If codes are no tensors.
         ValueError
             If there are neither codes nor a module, both, or other names or shapes than
             in the first update, or if the module has lost one of its quantisers.
@@ -113,7 +115,9 @@ class OscillationTracker:
                 n_changed += self._compare(name, now)
             else:
                 self._direction[name] = torch.zeros_like(now, dtype=torch.int8)
-                self._frequency[name] = torch.zeros(now.shape, device=now.device)
+                self._frequency[name] = torch.zeros(
+                    now.shape, dtype=torch.float32, device=now.device
+                )
                 self._total[name] = torch.zeros_like(now, dtype=torch.int32)
             self._codes[name] = now.clone()
         size = sum(now.numel() for now in found.values())
@@ -129,6 +133,12 @@ class OscillationTracker:
                 f"codes if it has none. Got {given}; pass one of them."
             )
         codes = self._own_codes() if codes is None else codes
+        for name, now in codes.items():
+            if not isinstance(now, Tensor):
+                raise TypeError(
+                    "The codes of OscillationTracker must be tensors. Got "
+                    f"{type(now).__name__} for {name!r}; pass torch.as_tensor of it."
+                )
         shapes = {name: tuple(now.shape) for name, now in codes.items()}
         known = {name: tuple(one.shape) for name, one in self._codes.items()}
         if not shapes or (known and shapes != known):
@@ -137,6 +147,10 @@ class OscillationTracker:
                 f"at each update. Got {shapes} after {known}; make a new tracker."
             )
         return codes
+
+    def _rebase(self, codes: Mapping[str, Tensor]) -> None:
+        """Take codes as those of the last update, without counting what changed."""
+        self._codes = {name: now.clone() for name, now in codes.items()}
 
     def _own_codes(self) -> Mapping[str, Tensor]:
         if self.model is not None:
@@ -231,7 +245,8 @@ class OscillationTracker:
         Raises
         ------
         ValueError
-            If parts are missing, or not of the same weights; nothing is loaded then.
+            If parts are missing, or not of the same weights, or `fractions` are not
+            two; nothing is loaded then.
         """
         missing = [part for part in (*_STATE, "fractions") if part not in state]
         if missing:
@@ -245,6 +260,11 @@ class OscillationTracker:
                 f"The 'state' of OscillationTracker must have the same weights in each "
                 f"part. Got {[sorted(shape) for shape in shapes]}, or other shapes; "
                 f"pass the whole state."
+            )
+        if len(state["fractions"]) != 2:
+            raise ValueError(
+                f"The 'fractions' in the 'state' of OscillationTracker must be two "
+                f"numbers. Got {state['fractions']!r}; pass the whole state."
             )
         for part in _STATE:
             copies = {name: value.clone() for name, value in state[part].items()}

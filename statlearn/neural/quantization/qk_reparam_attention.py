@@ -182,8 +182,10 @@ class QKReparamAttention(QKProduct):
         """
         check_multihead(attention)
         bias = attention.in_proj_bias
-        biases = [None] * 3 if bias is None else bias.chunk(3)
-        stacked = list(zip(attention.in_proj_weight.chunk(3), biases, strict=True))
+        with torch.enable_grad():  # parts say whether the whole is trained
+            biases = [None] * 3 if bias is None else bias.chunk(3)
+            weights = attention.in_proj_weight.chunk(3)
+        stacked = list(zip(weights, biases, strict=True))
         output = (attention.out_proj.weight, attention.out_proj.bias)
         made = cls._of([*stacked, output], attention.num_heads, bits)
         made.dropout = attention.dropout
@@ -245,7 +247,10 @@ class QKReparamAttention(QKProduct):
     ) -> QKReparamAttention:
         """Return an attention with copies of weights and biases of the four layers."""
         weights = [weight for weight, _ in parts]
-        made = cls(weights[0].shape[1], num_heads, bits).to(weights[0])
+        # On no device there are no numbers to draw: all are copied.
+        with torch.device("meta"):
+            made = cls(weights[0].shape[1], num_heads, bits)
+        made.to_empty(device=weights[0].device).to(weights[0].dtype)
         copies = (made.query_weight, made.key_weight, made.value.weight)
         copy_layers([*copies, made.output.weight], [made.value, made.output], parts)
         return made
@@ -294,7 +299,8 @@ class QKReparamAttention(QKProduct):
         Raises
         ------
         ValueError
-            If an input has not three axes, or `is_causal` comes without a mask.
+            If an input has not three axes, a mask is of whole numbers or of another
+            shape, or `is_causal` comes without a mask.
         """
         key = query if key is None else key
         value = key if value is None else value
@@ -304,7 +310,8 @@ class QKReparamAttention(QKProduct):
             query, key, value = (x.transpose(0, 1) for x in (query, key, value))
         logits = self._logits(query, key)
         if self.causal:
-            logits = masked(logits, torch.ones_like(logits[0, 0]).triu(1).bool(), None)
+            later = logits.new_ones(logits.shape[-2:]).triu(1).bool()
+            logits = masked(logits, later, None)
         logits = masked(logits, attn_mask, key_padding_mask)
         weights = logits.softmax(-1)
         dropped = F.dropout(weights, self.dropout, self.training)

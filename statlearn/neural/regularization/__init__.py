@@ -12,7 +12,7 @@ from statlearn.neural.regularization._compand import (
     compander_parameters,
     uncompand,
 )
-from statlearn.neural.regularization._functions import compander, compander_inverse
+from statlearn.neural.regularization._compander import compander, compander_inverse
 from statlearn.neural.regularization._statistics import weight_statistics
 from statlearn.neural.regularization.weight_compander import WeightCompander
 

@@ -11,16 +11,18 @@ from torch import Tensor, nn
 from statlearn.neural._map_exits import fold_maps
 from statlearn.neural._map_state import weight_maps
 from statlearn.neural._precision import wide_dtype
-from statlearn.neural._select import Selector, select
+from statlearn.neural._select import Selected, Selector, select
 from statlearn.neural._weight_map import attach_maps
-from statlearn.neural.regularization._functions import (
+from statlearn.neural.regularization._compander import (
     SCALE_HINT,
-    Pair,
-    Squash,
     Start,
     check_start,
-    read_squash,
     report_clipped,
+)
+from statlearn.neural.regularization._squash import (
+    Pair,
+    Squash,
+    read_squash,
     unsquash_tensor,
 )
 from statlearn.neural.regularization.weight_compander import WeightCompander
@@ -99,8 +101,8 @@ def compand(
         If a scale is no number, or a selector of another kind.
     ValueError
         If a scale is not positive, a name is unknown, nothing is selected, "auto" meets
-        weights that are all zero or not finite, a weight is shared or has a compander,
-        or with `strict` weights are too large.
+        weights that are all zero or not finite, a weight is shared, complex, empty, on
+        the meta device, or has a compander, or with `strict` weights are too large.
 
     Warns
     -----
@@ -145,6 +147,7 @@ def compand(
     check_start(init, "compand")
     height, width = _read_scale(a, "a"), _read_scale(b, "b")
     chosen = select(module, include, exclude, layers=layers, caller="compand")
+    check_values(chosen, "compand")
     weights = {tensor.name: tensor.parameter.detach() for tensor in chosen}
     heights = _heights(height, weights, squash, per_layer)
     maps = {
@@ -169,8 +172,8 @@ def compand(
     names = attach_maps(
         module,
         lambda name, _: maps[name],
-        include,
-        exclude,
+        list(maps),
+        None,
         layers=layers,
         caller="compand",
     )
@@ -263,6 +266,18 @@ def compander_parameters(module: nn.Module) -> Iterator[nn.Parameter]:
                 yield scale
 
 
+def check_values(chosen: list[Selected], caller: str) -> None:
+    """Refuse tensors without real numbers to look at."""
+    for tensor in chosen:
+        weight = tensor.parameter
+        if weight.is_meta or weight.is_complex() or weight.numel() == 0:
+            got = f"{weight.dtype} of shape {tuple(weight.shape)} on {weight.device}"
+            raise ValueError(
+                f"{caller} needs weights that hold real numbers. Got {got} for "
+                f"{tensor.name!r}; exclude it, or give the model its weights first."
+            )
+
+
 def _read_scale(value: Any, name: str) -> float | None:
     """Return a scale as a float, None for "auto"."""
     if not isinstance(value, str):
@@ -315,5 +330,5 @@ def _n_clipped(weight_map: WeightCompander, weight: Tensor) -> tuple[int, int]:
     if weight_map.init == "direct":
         return 0, weight.numel()
     a, b = weight_map.start_a, weight_map.start_b
-    _, n_clipped = unsquash_tensor(weight, a, b, weight_map._squash)
+    _, n_clipped = unsquash_tensor(weight, a, b, weight_map._squash, "compand")
     return n_clipped, weight.numel()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from statlearn.neural._select import Selector, select
-from statlearn.neural.regularization._compand import LAYERS
+from statlearn.neural.regularization._compand import LAYERS, check_values
 from statlearn.utils._numbers import real_number
 
 
@@ -42,7 +42,8 @@ def weight_statistics(
     TypeError
         If `tol` is no number, or a selector of another kind.
     ValueError
-        If `tol` is negative or NaN, or nothing is selected.
+        If `tol` is negative or NaN, nothing is selected, or a weight is complex, empty
+        or on the meta device.
 
     See Also
     --------
@@ -66,6 +67,7 @@ def weight_statistics(
             f"for example 0.01."
         )
     chosen = select(module, include, exclude, layers=LAYERS, caller="weight_statistics")
+    check_values(chosen, "weight_statistics")
     found = {}
     for tensor in chosen:
         weight = getattr(tensor.layer, tensor.tensor_name).double()

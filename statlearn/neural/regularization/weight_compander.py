@@ -8,13 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from statlearn.neural._weight_map import WeightMap
-from statlearn.neural.regularization._functions import (
+from statlearn.neural.regularization._compander import (
     SCALE_HINT,
-    Pair,
     Start,
     check_start,
-    read_squash,
     report_clipped,
+)
+from statlearn.neural.regularization._squash import (
+    Pair,
+    read_squash,
     squash_tensor,
     unsquash_tensor,
 )
@@ -223,12 +225,15 @@ class WeightCompander(WeightMap):
         Returns
         -------
         Tensor
-            Numbers v of the same shape and type; the weights for a direct start.
+            Numbers v of the same shape and type; a copy of the weights for a direct
+            start.
         """
         if self.init == "direct":
-            return weight
+            return weight.clone()  # what is stored is trained, the caller's is not
         with torch.no_grad():
-            v, n_clipped = unsquash_tensor(weight, self.a, self.b, self._squash)
+            v, n_clipped = unsquash_tensor(
+                weight, self.a, self.b, self._squash, "WeightCompander"
+            )
         if self._tells:
             counts = {"": (n_clipped, v.numel())}
             report_clipped(counts, self.strict, "WeightCompander")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from statlearn.neural import fold, strip, weight_maps  # noqa: E402
+from statlearn.neural import (  # noqa: E402
+    NeuralClassifier,
+    fold,
+    strip,
+    weight_maps,
+)
 from statlearn.neural.adapters import (  # noqa: E402
     BlockAffine,
     LowRank,
@@ -271,6 +278,36 @@ def test_mixed_precision_works_on_the_cpu(settings, n):
     with torch.autocast("cpu", torch.bfloat16):
         output = model(x)
     torch.testing.assert_close(output.float(), model(x), rtol=0.1, atol=0.1)
+
+
+@every_variant
+@pytest.mark.parametrize("n", [1, 6])
+def test_mixed_precision_has_the_gradient_of_single_precision(settings, n):
+    layer = adapted(torch.float32, **settings)[0][0]
+    x, trained = inputs(n, torch.float32), list(bone_parameters(layer))
+    with torch.autocast("cpu", torch.bfloat16):
+        output = layer(x)
+    for gradient, other in zip(
+        torch.autograd.grad(output.float().square().sum(), trained),
+        torch.autograd.grad(layer(x).square().sum(), trained),
+        strict=True,
+    ):
+        tolerance = 0.05 * other.abs().max().item()
+        torch.testing.assert_close(gradient, other, rtol=0.0, atol=tolerance)
+
+
+def test_classifier_trains_adapters_in_mixed_precision():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(64, 16)).astype(np.float32)
+    y = (X[:, 0] > 0).astype(int)
+    model = NeuralClassifier(
+        hidden_layer_sizes=(16,),
+        max_epochs=2,
+        precision="bf16",
+        weight_map=partial(apply_bone, r=8, exclude="*head*"),
+        random_state=0,
+    )
+    assert model.fit(X, y).predict(X).shape == y.shape
 
 
 @pytest.mark.parametrize(

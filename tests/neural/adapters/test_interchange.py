@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,35 +25,16 @@ from statlearn.neural.adapters import (  # noqa: E402
 PREFIX = "base_model.model."
 X = torch.tensor([[1.0, -1, 2, 0.5], [0, 0.3, -0.7, 1]], dtype=torch.float64)
 
-# Settings, shapes and outputs of peft 0.21.2 on the network and numbers below.
-MISS = {"peft_type": "MISS", "mini_r": 1, "miss_dropout": 0.0, "bias": "none"}
+REFERENCE = Path(__file__).parents[2] / "reference" / "peft_adapters.json"
+# Settings, shapes and outputs of peft on the network and numbers below.
 PEFT = {
-    "additive": (
-        {**MISS, "r": 3, "init_weights": True},
-        {"0.miss_block": (3, 6), "2.miss_block": (3, 2)},
-        [[0.013420935060943995, -1.5906087132422266],
-         [1.3796435578629307, -4.4290617724102725]],
-    ),
-    "col": (
-        {**MISS, "r": 2, "init_weights": "bat"},
-        {"0.miss_block": (3, 2, 2), "2.miss_block": (1, 2, 2)},
-        [[1.0965600837303777, -3.2674899993009965],
-         [1.096058737583694, -3.6546700915197983]],
-    ),
-    "mini": (
-        {**MISS, "r": 2, "mini_r": 2, "init_weights": "mini"},
-        {"0.miss_block": (2, 2), "2.miss_block": (2, 2)},
-        [[1.1312180917292456, -4.944660457968879],
-         [1.3259469107123918, -2.480628050471982]],
-    ),
-    "lora": (
-        {"peft_type": "LORA", "r": 2, "lora_alpha": 6, "bias": "none"},
-        {"0.lora_A.weight": (2, 4), "0.lora_B.weight": (6, 2),
-         "2.lora_A.weight": (2, 6), "2.lora_B.weight": (2, 2)},
-        [[0.31986556072020556, -1.7492522672361603],
-         [2.1069401035413433, -2.8520213663727723]],
-    ),
-}  # fmt: skip
+    kind: (
+        made["settings"],
+        {name.removeprefix(PREFIX): shape for name, shape in made["shapes"].items()},
+        made["outputs"],
+    )
+    for kind, made in json.loads(REFERENCE.read_text("utf-8"))["adapters"].items()
+}
 every_kind = pytest.mark.parametrize("kind", PEFT)
 
 
@@ -193,6 +175,7 @@ def refused(model, folder, error, message):
         ("col", {"peft_type": "IA3"}, "types MISS, BONE and LORA. Got 'IA3'"),
         ("lora", {"use_dora": True}, "Got use_dora; load it with peft"),
         ("lora", {"alpha_pattern": {"0": 2}}, "Got alpha_pattern"),
+        ("lora", {"alora_invocation_tokens": [1, 2]}, "Got alora_invocation_tokens"),
         ("lora", {"init_lora_weights": "loftq"}, "init_lora_weights='loftq'"),
     ],
 )
@@ -336,3 +319,10 @@ def test_two_adapters_on_one_layer_are_not_written(tmp_path):
 def test_model_without_adapters_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="Got one without; call apply_bone"):
         save_peft_adapter(network(), tmp_path)
+
+
+def test_layer_with_a_name_like_a_glob_goes_through_a_file(tmp_path):
+    source, model = (nn.ModuleDict({"a[0]": nn.Linear(4, 2)}) for _ in range(2))
+    apply_lora(source, r=2, include="a[0]")
+    save_peft_adapter(source, tmp_path)
+    assert load_peft_adapter(model, tmp_path) == ["a[0].weight"]

@@ -223,3 +223,21 @@ def test_layers_without_a_shape_yet_are_refused(apply):
     strip(model)
     model(torch.ones(1, 3)).sum().backward()
     assert model[0].weight.grad is not None
+
+
+def test_seed_is_a_generator():
+    first, second, third = network(), network(), network()
+    apply_lora(first, r=2, generator=3)
+    apply_lora(second, r=2, generator=torch.Generator().manual_seed(3))
+    apply_lora(third, r=2, generator=4)
+    states = [map_state_dict(model) for model in (first, second, third)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not torch.equal(states[0]["0.weight.A"], states[2]["0.weight.A"])
+    with pytest.raises(TypeError, match=r"'generator' of apply_lora must be a torch.G"):
+        apply_lora(network(), r=2, generator="0")
+    assert LowRank(3, 4, 2, generator=0, device="meta").A.is_meta
+
+
+def test_weight_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"this LowRank must have shape \(4, 3\). Got"):
+        LowRank(4, 3, 2)(torch.zeros(5, 3))

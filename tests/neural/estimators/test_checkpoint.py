@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from functools import partial
 
 import numpy as np
@@ -68,6 +69,59 @@ def same_state(one, other):
 
 def module(seed=0):
     return MLP(4, (8,), 2, generator=seed)
+
+
+class Linear(nn.Module):
+    """A linear model, of which the user loses patience while it is scored."""
+
+    scorings = 0
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.linear = nn.Linear(n_features, n_outputs)
+
+    def forward(self, X):
+        if not self.training and Linear.scorings:
+            Linear.scorings -= 1
+            if not Linear.scorings:
+                raise KeyboardInterrupt
+        return self.linear(X)
+
+
+STOPPING = {
+    "module": Linear,
+    "early_stopping": True,
+    "n_iter_no_change": 2,
+    "learning_rate": 0.05,
+    "tol": 0.01,
+    "max_epochs": 40,
+    "random_state": 0,
+}
+
+
+def test_a_fit_interrupted_while_it_is_scored_ends_as_without(tmp_path):
+    whole = NeuralClassifier(**STOPPING).fit(*table())
+    model = NeuralClassifier(**STOPPING, checkpoint=tmp_path / "fit.pt")
+    Linear.scorings = 3  # the first is of two rows, to see what comes out
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*table())
+    assert Linear.scorings == 0
+    model.fit(*table())
+    assert model.history_ == whole.history_
+    assert same_state(model, whole)
+
+
+@pytest.mark.usefixtures("keyboard")
+def test_a_fit_interrupted_at_its_end_does_not_go_on(tmp_path):
+    whole = NeuralClassifier(**STOPPING).fit(*table())
+    assert 2 < whole.n_iter_ < 40
+    model = NeuralClassifier(**STOPPING, checkpoint=tmp_path / "fit.pt")
+    press = AtEpoch(whole.n_iter_, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        clone(model).set_callbacks(press).fit(*table())
+    model.fit(*table())
+    assert model.history_ == whole.history_
+    assert same_state(model, whole)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,35 @@ def test_a_copy_predicts_as_the_live_model_after_a_change(change, copied):
     assert again.fit(X, y).state_.keys() == clone(model).fit(X, y).state_.keys()
 
 
+@pytest.mark.parametrize("copied", [False, True], ids=["fitted", "unpickled"])
+def test_a_part_of_the_state_that_was_replaced_counts_everywhere(copied):
+    X, y = table()
+    model = NeuralClassifier(**SHORT).fit(X, y)
+    if copied:
+        model = pickled(model)
+        model.predict(X)
+    for name, part in model.state_.items():
+        model.state_[name] = np.zeros_like(part)
+    assert model.predict_proba(X) == pytest.approx(0.5)
+    assert pickled(model).predict_proba(X) == pytest.approx(0.5)
+    mine = np.ones_like(model.state_["head.bias"])
+    model.state_["head.bias"] = mine
+    model.predict(X)
+    mine[:] = 2.0  # an array of the user stays theirs, and what was taken of it too
+    assert (model.state_["head.bias"] == 1.0).all()
+
+
+@pytest.mark.parametrize("copied", [False, True], ids=["fitted", "unpickled"])
+def test_the_state_cannot_be_written_into(copied):
+    X, y = table()
+    model = NeuralClassifier(**SHORT).fit(X, y)
+    if copied:
+        model = pickled(model)
+        model.predict(X)
+    with pytest.raises(ValueError, match="read-only"):
+        model.state_["head.bias"][:] = 0.0
+
+
 def test_a_warm_start_with_another_module_is_refused_and_changes_nothing():
     X, y = table()
     model = NeuralClassifier(warm_start=True, **SHORT).fit(X, y)

@@ -199,3 +199,45 @@ def test_an_option_that_is_no_number_is_refused():
 def test_capturable_is_not_offered():
     with pytest.raises(TypeError, match="capturable"):
         AdamP([torch.ones(2, requires_grad=True)], capturable=True)
+
+
+def spread(dtype, scale):
+    """Standard deviation of weights after 300 steps of random gradients of a size."""
+    param = torch.zeros(500, dtype=dtype, requires_grad=True)
+    optimizer = AdamP([param], lr=1e-3)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(300):
+        param.grad = (scale * torch.randn(500, generator=generator)).to(dtype)
+        optimizer.step()
+    return param.detach().double().std().item()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-4])
+def test_small_gradients_move_half_precision_as_far_as_single(scale):
+    """The square of 1e-4 is zero in float16."""
+    single = spread(torch.float32, scale)
+    assert spread(torch.float16, scale) == pytest.approx(single, rel=0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_mean_square_of_half_precision_reaches_its_limit(dtype):
+    """Steps of a thousandth are below the digits of either type."""
+    param = torch.ones(3, dtype=dtype, requires_grad=True)
+    optimizer = AdamP([param], lr=0.0)
+    for _ in range(2000):
+        param.grad = torch.full_like(param, 0.5)
+        optimizer.step()
+    expected = torch.full((3,), 0.25 * (1 - 0.999**2000))
+    torch.testing.assert_close(optimizer.state[param]["exp_avg_sq"], expected)
+
+
+def test_mean_square_of_half_precision_is_loaded_in_full():
+    param = torch.ones(3, dtype=torch.float16, requires_grad=True)
+    optimizer = AdamP([param])
+    param.grad = torch.full_like(param, 1e-4)
+    optimizer.step()
+    other = AdamP([param.detach().clone().requires_grad_()])
+    other.load_state_dict(optimizer.state_dict())
+    loaded = next(iter(other.state.values()))["exp_avg_sq"]
+    assert torch.equal(loaded, optimizer.state[param]["exp_avg_sq"])
+    assert loaded[0] > 0.0

@@ -173,3 +173,31 @@ def test_arrays_of_numpy_are_refused():
         is_scale_invariant(W.numpy(), W)
     with pytest.raises(TypeError, match=r"'update' of project_update must be a tensor"):
         project_update(W, W, W.numpy())
+
+
+@pytest.mark.parametrize(
+    ("make", "got"),
+    [
+        (lambda w: w.double(), r"as precise as 'param', of type torch.float32. Got to"),
+        (lambda w: w.long(), r"real floating point type. Got torch.int64 with"),
+        (lambda w: w.to(torch.complex64), r"type. Got torch.complex64 with"),
+        (lambda w: w.to_sparse(), r"with the layout torch.sparse_coo; pass grad.to_d"),
+    ],
+    ids=["double", "whole", "complex", "sparse"],
+)
+def test_gradients_of_other_kinds_are_refused(make, got):
+    with pytest.raises(TypeError, match=rf"The 'grad' of is_scale_invariant .*{got}"):
+        is_scale_invariant(W, make(W))
+    with pytest.raises(TypeError, match=rf"The 'grad' of project_update .*{got}"):
+        project_update(W, make(W), W)
+
+
+def test_weights_of_whole_numbers_are_refused():
+    with pytest.raises(TypeError, match=r"The 'param' of .* Got torch.int64"):
+        is_scale_invariant(W.long(), W.long())
+
+
+def test_half_precision_goes_with_single():
+    grad = torch.tensor([[4.0, -3.0, 1.0], [1.0, 2.0, 0.0]])
+    assert is_scale_invariant(W.half(), grad) == "channel"
+    assert is_scale_invariant(W, grad.bfloat16()) == "channel"

@@ -184,3 +184,36 @@ def test_options_out_of_range_are_refused(options, text):
 def test_dampening_must_be_a_number():
     with pytest.raises(TypeError, match="The 'dampening' of SGDP must be a real"):
         SGDP([torch.ones(2, requires_grad=True)], lr=0.1, dampening="half")
+
+
+@pytest.mark.parametrize("foreach", [None, False, True])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_gradients_are_not_changed(foreach, maximize):
+    w = torch.tensor(P, requires_grad=True)
+    optimizer = SGDP(
+        [w], 0.1, momentum=0.9, nesterov=True, foreach=foreach, maximize=maximize
+    )
+    for gradient in GRADIENTS:
+        w.grad = torch.tensor(gradient)
+        optimizer.step()
+        assert w.grad.tolist() == gradient
+
+
+def test_checkpoint_of_the_authors_code_is_taken():
+    """They call the momentum by its short name."""
+    start = torch.tensor(P, requires_grad=True)
+    optimizer = SGDP([start], 0.1, momentum=0.9)
+    start.grad = torch.tensor(GRADIENTS[0])
+    optimizer.step()
+    state = optimizer.state_dict()
+    state["state"][0] = {"momentum": state["state"][0]["momentum_buffer"].clone()}
+    for name in ("maximize", "foreach", "project_buffer"):
+        del state["param_groups"][0][name]
+    twin = start.detach().clone().requires_grad_()
+    other = SGDP([twin], 0.1)
+    other.load_state_dict(state)
+    for one, its in ((start, optimizer), (twin, other)):
+        one.grad = torch.tensor(GRADIENTS[1])
+        its.step()
+    assert torch.equal(start.detach(), twin.detach())
+    assert list(other.state[twin]) == ["momentum_buffer"]

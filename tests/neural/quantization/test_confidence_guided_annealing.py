@@ -305,3 +305,27 @@ def test_weights_that_are_not_finite_are_refused():
         stored(model)["0"][0, 0] = math.nan
     with pytest.raises(ValueError, match=r"needs finite weights. Got NaN or infinity"):
         ConfidenceGuidedAnnealing(model).mask_gradients()
+
+
+def test_a_step_that_fails_on_its_way_leaves_frozen_weights():
+    class Failing(torch.optim.Optimizer):
+        @torch.no_grad()
+        def step(self, closure=None):
+            for parameter in self.param_groups[0]["params"]:
+                parameter.mul_(0.5)
+            raise RuntimeError("out of memory")
+
+    torch.manual_seed(0)
+    model = nn.Linear(50, 20)
+    quantize_model(model, 2)
+    stored = model.parametrizations.weight.original
+    optimizer = Failing(model.parameters(), {})
+    annealing = ConfidenceGuidedAnnealing(model)
+    model(torch.ones(1, 50)).sum().backward()
+    before = stored.detach().clone()
+    moves = free(before, weight_maps(model)["weight"], 0.005)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        annealing.step(optimizer)
+    assert torch.equal(stored[~moves], before[~moves])
+    with pytest.raises(RuntimeError, match="Got no call of it since"):
+        annealing.restore()

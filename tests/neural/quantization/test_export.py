@@ -146,3 +146,15 @@ def test_bad_input_is_refused(tmp_path):
         load_codes(tmp_path / "w.safetensors")
     with pytest.raises(FileNotFoundError):
         load_codes(tmp_path / "absent.safetensors")
+
+
+def test_files_do_not_depend_on_the_default_device(tmp_path):
+    model = nn.Linear(4, 2)
+    quantize_model(model, 2)
+    codes = export_codes(model)
+    torch.set_default_device("meta")
+    try:
+        save_codes(tmp_path / "codes.safetensors", codes)
+    finally:
+        torch.set_default_device(None)
+    assert load_codes(tmp_path / "codes.safetensors")["weight"].offset == 0.5

@@ -264,3 +264,62 @@ def test_no_layer_between_the_ends_is_refused():
     model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
     with pytest.raises(ValueError, match=r"skip_ends=True needs layers between"):
         quantize_model(model, skip_ends=True)
+
+
+class InPlace(nn.Module):
+    """Changes what goes into its layer afterwards, and calls the layer by keyword."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x):
+        x = torch.relu(x)
+        change = self.fc(input=x)
+        x -= 10.0 * change
+        return x
+
+
+def test_scales_start_from_what_the_layer_was_given():
+    torch.manual_seed(0)
+    model, x = InPlace(), torch.randn(64, 8)
+    quantize_model(model, 2, act_bits=4, sample=x)
+    expected = ActivationQuantizer(4, torch.relu(x), axis=None)
+    assert not model.fc.input_quantizer.signed
+    assert torch.equal(model.fc.input_quantizer.scale, expected.scale)
+
+
+def test_layers_may_be_called_by_keyword():
+    model, x = InPlace(), torch.randn(64, 8)
+    quantize_model(model, 2, act_bits=4, sample=x)
+    quantised = model.fc.input_quantizer(x)
+    assert torch.equal(model.fc(input=x), model.fc(x))
+    expected = nn.functional.linear(quantised, model.fc.weight, model.fc.bias)
+    assert torch.equal(model.fc(input=x), expected)
+    twin = copy.deepcopy(model)
+    strip(twin)
+    assert not twin.fc._forward_pre_hooks
+    assert not twin.fc._forward_pre_hooks_with_kwargs
+
+
+def test_a_part_of_the_same_name_is_not_taken_for_a_quantiser():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    model[1].input_quantizer = nn.Identity()
+    with pytest.raises(
+        ValueError, match=r"Got parts of that name already in \['1.weight'\]"
+    ):
+        quantize_model(model, 2, act_bits=3, sample=torch.rand(3, 4))
+    quantize_model(model, 2)
+    strip(model)
+    assert isinstance(model[1].input_quantizer, nn.Identity)
+
+
+def test_tokens_first_need_one_scale():
+    layer = nn.TransformerEncoderLayer(8, 2, 16)
+    x = torch.randn(5, 3, 8)
+    other = copy.deepcopy(layer)
+    quantize_model(layer, 2, act_bits=4, sample=x, include="linear1")
+    with pytest.raises(ValueError, match=r"axis -2. Got 7 .* batch_first=True"):
+        layer(torch.randn(5, 7, 8))
+    quantize_model(other, 2, act_bits=4, sample=x, include="linear1", act_axis=None)
+    assert other(torch.randn(5, 7, 8)).shape == (5, 7, 8)

@@ -168,3 +168,33 @@ def test_a_state_with_parts_of_other_weights_is_refused(part):
     with pytest.raises(ValueError, match="must have the same weights in each part"):
         tracker.load_state_dict(state)
     assert tracker.codes("w").tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("codes", [[1, 2], np.array([1, 2])], ids=["list", "array"])
+def test_codes_that_are_no_tensors_are_refused(codes):
+    kind = type(codes).__name__
+    with pytest.raises(TypeError, match=rf"must be tensors. Got {kind} for 'w'; pass"):
+        OscillationTracker().update({"w": codes})
+
+
+def test_state_with_short_fractions_is_refused_and_not_loaded():
+    tracker = OscillationTracker()
+    tracker.update({"w": torch.tensor([1, 2])})
+    state = tracker.state_dict() | {"fractions": [0.5]}
+    other = OscillationTracker()
+    with pytest.raises(ValueError, match=r"two numbers. Got \[0.5\]; pass"):
+        other.load_state_dict(state)
+    assert other.state_dict()["_codes"] == {}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_default_type_does_not_matter(dtype):
+    torch.set_default_dtype(dtype)
+    try:
+        tracker = OscillationTracker(momentum=0.1)
+        for codes in ([0, 1], [1, 1], [0, 2]):
+            tracker.update({"w": torch.tensor(codes)})
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert tracker.frequency("w").tolist() == pytest.approx([0.1, 0.0])
+    assert tracker.frequency("w").dtype == torch.float32

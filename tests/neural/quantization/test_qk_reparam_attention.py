@@ -384,3 +384,47 @@ def test_converted_layers_take_both_over():
 def test_sizes_must_be_counts(sizes, error, name):
     with pytest.raises(error, match=f"'{name}' of QKReparamAttention must be an integ"):
         QKReparamAttention(*sizes)
+
+
+@pytest.mark.parametrize("name", ["attn_mask", "key_padding_mask"])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8], ids=str)
+def test_masks_of_whole_numbers_are_refused(name, dtype):
+    attention = QKReparamAttention(8, 2)
+    mask = CAUSAL if name == "attn_mask" else PADDING
+    with pytest.raises(ValueError, match=rf"The '{name}' .* Got {dtype}; pass mask.b"):
+        attention(X, **{name: mask.to(dtype)})
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("attn_mask", (1, 5)),
+        ("attn_mask", (3, 5, 5)),
+        ("attn_mask", (3, 1, 5, 5)),
+        ("key_padding_mask", (1, 5)),
+        ("key_padding_mask", (3, 1)),
+    ],
+    ids=str,
+)
+def test_masks_that_would_broadcast_are_refused(name, shape):
+    attention = QKReparamAttention(8, 2)
+    with pytest.raises(ValueError, match=rf"'{name}' of QKR.* the shape .* Got \("):
+        attention(X, **{name: torch.zeros(shape).bool()})
+
+
+def test_there_may_be_no_samples():
+    attention = QKReparamAttention(8, 2, causal=True)
+    assert attention(X[:0])[0].shape == (0, 5, 8)
+
+
+@pytest.mark.parametrize("bits", [2, 8])
+def test_autocast_quantises_the_product_that_is_exported(bits):
+    torch.manual_seed(0)
+    attention = QKReparamAttention(64, 4, bits)
+    seen = []
+    attention.quantizer.register_forward_hook(lambda q, i, o: seen.append(i[0]))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = attention(torch.randn(2, 5, 64))[0]
+    assert torch.equal(seen[0], attention.product())
+    output.sum().backward()
+    assert attention.query_weight.grad.any()

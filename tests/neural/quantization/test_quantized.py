@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -16,6 +18,7 @@ from statlearn.neural.quantization import (  # noqa: E402
     QKReparamAttention,
     quantize_model,
 )
+from statlearn.neural.quantization._quantized import quantized_weights  # noqa: E402
 
 USES = {
     "annealing": (ConfidenceGuidedAnnealing, "mask_gradients"),
@@ -111,3 +114,34 @@ def test_weights_that_were_stripped_before_restore_are_left_alone():
     with pytest.raises(ValueError, match="make a new"):
         annealing.restore()
     assert bool((model[0].weight == 7.0).all())
+
+
+def both():
+    model = nn.ModuleDict({"a": QKReparamAttention(4, 2, 2), "b": nn.Linear(4, 4)})
+    quantize_model(model, 2, include="b")
+    return model
+
+
+PRODUCT = {
+    "name": "a.qk_product",
+    "glob": "*.qk_product",
+    "pattern": re.compile(r".*\.qk_product"),
+    "predicate": lambda name, _: name.endswith("qk_product"),
+    "list": ["a.qk_product"],
+    "tensor": "a.query_weight",
+}
+
+
+@pytest.mark.parametrize("selector", PRODUCT)
+def test_products_are_selected_by_the_names_that_are_reported(selector):
+    model, options = both(), {"caller": "test"}
+    chosen = quantized_weights(model, include=PRODUCT[selector], **options)
+    assert [q.name for q in chosen] == ["a.qk_product"]
+    others = quantized_weights(model, exclude=PRODUCT[selector], **options)
+    assert [q.name for q in others] == ["b.weight"]
+    ConfidenceGuidedAnnealing(model, exclude=PRODUCT[selector])
+
+
+def test_names_of_no_product_are_refused_as_they_were_given():
+    with pytest.raises(ValueError, match=r"'include' of test .* Got 'c.qk_product'"):
+        quantized_weights(both(), include="c.qk_product", caller="test")

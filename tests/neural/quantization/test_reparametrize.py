@@ -94,3 +94,75 @@ def test_one_attention_that_is_refused_keeps_all():
     with pytest.raises(ValueError, match="'bits' of StatsQuantizer"):
         reparametrize_attention(model, 9, include="blocks.0")
     assert all(isinstance(block.attention, Attention) for block in model.blocks)
+
+
+class Repeated(nn.Module):
+    """One attention in all layers, and once more under a name of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, bias=False, batch_first=True)
+        self.layers = nn.ModuleList([self.attention] * 3)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = x + layer(x, x, x, need_weights=False)[0]
+        return x
+
+
+def test_an_attention_of_many_names_is_replaced_under_all():
+    torch.manual_seed(0)
+    model = Repeated()
+    x = torch.randn(3, 5, 8)
+    expected, n_numbers = model(x), sum(p.numel() for p in model.parameters())
+    assert reparametrize_attention(model, None) == ["attention"]
+    assert isinstance(model.attention, QKReparamAttention)
+    assert all(layer is model.attention for layer in model.layers)
+    torch.testing.assert_close(model(x), expected)
+    assert sum(p.numel() for p in model.parameters()) == n_numbers
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"kdim": 4, "vdim": 4}, {"add_bias_kv": True}],
+    ids=["keys of another width", "keys besides"],
+)
+def test_an_attention_that_cannot_be_converted_is_refused(options):
+    model = nn.ModuleDict(
+        {"a": nn.MultiheadAttention(8, 2), "b": nn.MultiheadAttention(8, 2, **options)}
+    )
+    with pytest.raises(ValueError, match="keep this module as it is") as refused:
+        reparametrize_attention(model)
+    assert refused.value.__notes__ == ["It is 'b' of the model."]
+    assert all(isinstance(part, nn.MultiheadAttention) for part in model.values())
+    assert reparametrize_attention(model, exclude="b") == ["a"]
+
+
+@pytest.mark.parametrize("kind", ["torch", "package"])
+@pytest.mark.parametrize("outside", [False, True], ids=["plain", "no_grad"])
+def test_what_is_frozen_stays_so(kind, outside):
+    model = vit()
+    if kind == "torch":
+        model = nn.ModuleDict({"a": nn.MultiheadAttention(8, 2)})
+        model.a = model["a"]
+    model.requires_grad_(False)
+    trained = model.a.out_proj if kind == "torch" else model.blocks[0].attention.proj
+    trained.bias.requires_grad_(True)
+    with torch.set_grad_enabled(not outside):
+        reparametrize_attention(model, 2)
+    free = [name for name, p in model.named_parameters() if p.requires_grad]
+    assert free == ["a.output.bias" if kind == "torch" else f"{FIRST}.output.bias"]
+    model = nn.ModuleDict({"a": nn.MultiheadAttention(8, 2)})
+    with torch.set_grad_enabled(not outside):
+        reparametrize_attention(model, 2)
+    assert all(p.requires_grad for p in model.parameters())
+
+
+FIRST = "blocks.0.attention"
+
+
+def test_no_random_numbers_are_drawn():
+    model = vit()
+    state = torch.get_rng_state()
+    reparametrize_attention(model, 2)
+    assert torch.equal(torch.get_rng_state(), state)

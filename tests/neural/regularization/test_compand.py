@@ -11,10 +11,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
+from torch.nn.utils.parametrizations import weight_norm  # noqa: E402
 
 from statlearn.exceptions import ClippedWeightsWarning  # noqa: E402
 from statlearn.neural import (  # noqa: E402
     load_map_state_dict,
+    map_parameters,
     map_state_dict,
     strip,
     weight_maps,
@@ -23,6 +25,7 @@ from statlearn.neural.regularization import (  # noqa: E402
     compand,
     compander_parameters,
     uncompand,
+    weight_statistics,
 )
 
 LINEAR = ["0.weight", "2.weight", "4.weight"]
@@ -276,3 +279,46 @@ def test_second_compander_is_refused():
 def test_folding_a_plain_model_is_refused():
     with pytest.raises(ValueError, match="uncompand must find a WeightCompander"):
         uncompand(mlp())
+
+
+def test_shared_scales_are_trained_once():
+    model = mlp()
+    compand(model, learnable=True, per_layer=False)
+    trained = list(map_parameters(model))
+    assert len(trained) == len(set(trained)) == 3 + 2
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [({"include": ["2"]}, LINEAR[1:2]), ({"exclude": ["2", "4"]}, LINEAR[:1])],
+    ids=["include", "exclude"],
+)
+def test_iterators_choose_layers_as_lists_do(choice, names):
+    assert (
+        compand(mlp(), **{key: iter(value) for key, value in choice.items()}) == names
+    )
+
+
+UNREADABLE = {
+    "meta": lambda: nn.Linear(3, 2, device="meta"),
+    "complex": lambda: nn.Linear(3, 2, dtype=torch.complex64),
+    "empty": lambda: nn.Conv1d(0, 2, 1),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize("scales", [{}, {"a": 1.0, "b": 1.0}], ids=["auto", "given"])
+@pytest.mark.parametrize("make", UNREADABLE.values(), ids=UNREADABLE)
+def test_weights_without_real_numbers_are_refused(make, scales):
+    model = nn.Sequential(make())
+    with pytest.raises(ValueError, match=r"compand needs weights that hold real numb"):
+        compand(model, **scales)
+    with pytest.raises(ValueError, match=r"weight_statistics needs .* for '0.weight'"):
+        weight_statistics(model)
+
+
+def test_layer_whose_weight_is_computed_is_refused():
+    model = nn.Sequential(nn.Linear(3, 2), weight_norm(nn.Linear(2, 2)))
+    with pytest.raises(ValueError, match=r"Got '1.weight' with _WeightNorm; remove"):
+        compand(model)
+    assert weight_maps(model) == {}

@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
+from torch.nn.utils.parametrizations import weight_norm  # noqa: E402
 
 from statlearn.neural.regularization import (  # noqa: E402
     compand,
@@ -46,3 +47,10 @@ def test_selectors_choose_the_layers():
 def test_negative_tolerance_is_refused(tol):
     with pytest.raises(ValueError, match="The 'tol' of weight_statistics"):
         weight_statistics(nn.Linear(2, 2), tol)
+
+
+def test_weights_that_a_layer_computes_are_described():
+    layer = weight_norm(nn.Linear(3, 3))
+    found = weight_statistics(nn.Sequential(nn.Linear(3, 3), layer))
+    assert list(found) == ["0.weight", "1.weight"]
+    assert found["1.weight"]["max_abs"] == layer.weight.abs().max().item()

@@ -132,6 +132,15 @@ def test_direct_start_squashes_the_weight():
     )
 
 
+def test_weight_assigned_to_a_direct_start_stays_the_callers():
+    layer, _ = layer_with([0.5, -0.5], 1.0, 1.0, init="direct")
+    weight = torch.ones(1, 2, dtype=torch.float64)
+    layer.weight = weight
+    with torch.no_grad():
+        layer.parametrizations.weight.original.add_(1.0)
+    assert torch.equal(weight, torch.ones(1, 2, dtype=torch.float64))
+
+
 def test_assigned_weight_is_used():
     layer, _ = layer_with([0.1, 0.1], 0.2, 0.1)
     layer.weight = torch.tensor([[0.25, -0.2]], dtype=torch.float64)
@@ -198,6 +207,31 @@ def test_compiled_layer_computes_the_same(function, learnable):
     torch.testing.assert_close(compiled(x), layer(x))
     for gradient, parameter in zip(found, layer.parameters(), strict=True):
         torch.testing.assert_close(gradient, parameter.grad)
+
+
+def no_parameter_is_trained(layer):
+    layer.requires_grad_(False)
+    return torch.enable_grad()
+
+
+WITHOUT_GRADIENT = {
+    "no_grad": lambda layer: torch.no_grad(),
+    "inference": lambda layer: torch.inference_mode(),
+    "frozen": no_parameter_is_trained,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+@pytest.mark.parametrize("way", WITHOUT_GRADIENT.values(), ids=WITHOUT_GRADIENT)
+@pytest.mark.parametrize("learnable", [False, True])
+def test_layer_compiles_where_no_gradient_is_wanted(way, learnable):
+    layer, _ = layer_with([0.1, -0.15], 0.2, 0.1, learnable=learnable)
+    x = torch.ones(3, 2, dtype=torch.float64)
+    torch._dynamo.reset()
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    with way(layer):
+        torch.testing.assert_close(compiled(x), layer(x))
 
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])

@@ -104,6 +104,44 @@ def test_a_sampler_of_rows_is_cut_into_batches():
     assert len(batches) == 3
 
 
+def test_a_short_last_batch_of_a_sampler_can_be_dropped():
+    batches = numbers(sampler=range(10), drop_last=True)
+    assert seen(batches) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert len(batches) == 2
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint16, np.uint64, np.int32])
+def test_a_sampler_may_draw_whole_numbers_of_any_type(dtype):
+    drawn = [np.arange(4).astype(dtype), np.arange(4, 6).astype(dtype), []]
+    batches = Batches(torch.arange(10), sampler=drawn)
+    assert seen(batches) == [[0, 1, 2, 3], [4, 5], []]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[0, 10], [-1, 0], [0.5], [True, False], [[0, 1], [2, 3]], [[0, 1], [2]], ["a"]],
+    ids=["large", "negative", "half", "mask", "table", "ragged", "text"],
+)
+def test_a_sampler_of_other_things_than_rows_is_refused(rows):
+    batches = Batches(torch.arange(10), sampler=[rows])
+    with pytest.raises(ValueError, match=r"from 0 to 9\. Got .* for a batch"):
+        next(iter(batches))
+
+
+def test_a_sampler_of_batches_is_not_cut_again():
+    batches = Batches(torch.arange(40), batch_size=8, sampler=domains())
+    with pytest.raises(ValueError, match="leave it out for one of arrays"):
+        next(iter(batches))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.uint64])
+def test_types_that_torch_takes_no_rows_of_are_refused(kind, dtype):
+    array = kind(np.arange(10, dtype=dtype))
+    with pytest.raises(TypeError, match=r"take rows of\. Got dtype torch\.uint"):
+        Batches(array, batch_size=4)
+
+
 def domains():
     return DomainBatchSampler([30, 10], batch_size=8, n_steps=5, seed=3)
 
@@ -161,6 +199,18 @@ def test_batches_without_a_seed_differ_from_each_other():
         ),
         ([torch.ones(3)], {"batch_size": 2, "groups": "ab"}, ValueError, "'groups'"),
         ([np.array(["a", "b"])], {"batch_size": 2}, TypeError, "must hold numbers"),
+        (
+            [torch.ones(3)],
+            {"sampler": [[0, 1]], "drop_last": True},
+            ValueError,
+            "'drop_last' of Batches must be False",
+        ),
+        (
+            [torch.ones(3)],
+            {"sampler": iter([[0, 1]])},
+            TypeError,
+            "gone through in every epoch",
+        ),
     ],
     ids=[
         "none",
@@ -173,6 +223,8 @@ def test_batches_without_a_seed_differ_from_each_other():
         "zeros",
         "text",
         "words",
+        "dropped",
+        "iterator",
     ],
 )
 def test_bad_input_is_refused(arrays, options, error, words):

@@ -500,6 +500,41 @@ def test_a_state_that_is_not_plain_is_refused(tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("kind", ["below a file", "folder"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_first_step(tmp_path, kind):
+    path = tmp_path
+    if kind == "below a file":
+        path = tmp_path / "file" / "run.pt"
+        path.parent.touch()
+    model = net()
+    loop = loop_of(model, checkpoint=path)
+    with pytest.raises(
+        OSError, match="'checkpoint' of TrainingLoop must be a file that"
+    ):
+        loop.run(batches_of(rows()), 2)
+    assert loop.step_ == 0
+    assert equal(model, net())
+
+
+def test_a_file_of_another_type_of_numbers_is_refused(tmp_path):
+    def loss(model, batch):
+        X, y = batch
+        return cross_entropy(model, (X.to(next(model.parameters()).dtype), y))
+
+    def run(dtype):
+        model = net(dtype=dtype)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        path = tmp_path / "run.pt"
+        loop = TrainingLoop(model, loss, optimizer, checkpoint=path, random_state=0)
+        loop.run(batches_of(rows()))
+
+    run(torch.float32)
+    with pytest.raises(
+        ValueError, match=r"another dtype \(dtype was \['torch.float32'\]"
+    ):
+        run(torch.float64)
+
+
 def test_a_state_that_was_loaded_goes_before_the_file(tmp_path):
     path = tmp_path / "run.pt"
     whole_run(checkpoint=path)

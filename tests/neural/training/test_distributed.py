@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from torch import multiprocessing  # noqa: E402
 
-from loop_cases import net  # noqa: E402
+from loop_cases import loop_of, net, rows  # noqa: E402
 from statlearn.neural._loss_reweighter import LossReweighter  # noqa: E402
 
 # What started processes need: they find modules on the path, not those of pytest.
@@ -106,6 +106,25 @@ def test_all_processes_hear_of_a_loss_that_is_not_finite(found):
 def test_wrapped_models_need_a_row_for_each_process(found):
     for process in found:
         assert "must have at least 2 rows of positive weight" in process["short"]
+
+
+@pytest.mark.parametrize("kind", ["bare", "ddp"])
+def test_a_last_batch_without_weight_keeps_processes_together(found, kind):
+    model, (X, y) = net(dtype=torch.float64), rows(13, torch.float64)
+    loop_of(model).run([(X[:8], y[:8])], 3)
+    for process in found:
+        assert difference(process["weightless"][kind], model.state_dict()) < 1e-12
+
+
+def test_unequal_numbers_of_batches_are_refused(found):
+    for process in found:
+        assert "must be the same in all processes" in process["uneven"]
+        assert "Got [4, 3]" in process["uneven"]
+
+
+def test_sparse_gradients_are_refused(found):
+    for process in found:
+        assert "must be dense to be averaged over processes" in process["sparse"]
 
 
 @pytest.mark.parametrize("number", range(len(COUNTS)), ids=["unequal", "empty"])

@@ -108,6 +108,20 @@ def test_other_settings_have_other_descriptions(one, other):
     assert describe(one) == describe(one)
 
 
+def test_a_function_may_know_a_name_that_is_given_later():
+    def made(rate):
+        def loss():
+            return rate * later
+
+        known = describe(loss)
+        later = 2.0
+        return known, describe(loss)
+
+    (first, second), (other, _) = made(0.1), made(0.2)
+    assert first != other
+    assert first != second
+
+
 def test_modules_are_known_by_their_weights():
     first, second = nn.Linear(3, 2), nn.Linear(3, 2)
     assert describe(first) != describe(second)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ torch = pytest.importorskip("torch")
 from loop_cases import cross_entropy, net, rows  # noqa: E402
 from statlearn.neural._training._batches import Batches  # noqa: E402
 from statlearn.neural._training._inference import evaluate, predict  # noqa: E402
+from statlearn.neural._training._seeding import kept_random_state  # noqa: E402
 
 
 def test_outputs_are_those_of_the_model_in_evaluation_mode():
@@ -26,6 +30,43 @@ def test_each_module_comes_back_into_its_own_mode():
     predict(model, X)
     evaluate(model, cross_entropy, [(X, y)])
     assert [module.training for module in model.modules()] == modes
+
+
+class Mode(torch.nn.Module):
+    """Says in which mode it is, in its own time."""
+
+    def forward(self, X):
+        time.sleep(0.005)
+        return X + float(self.training)
+
+
+def test_threads_may_ask_one_model_in_training_mode():
+    model, zeros = Mode().train(), torch.zeros(8)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(
+            pool.map(lambda n: predict(model, zeros, batch_size=n), range(1, 9))
+        )
+    assert not torch.cat(found).any()
+    assert model.training
+
+
+def test_a_model_in_evaluation_mode_is_asked_while_another_trains():
+    begun, ended = threading.Event(), threading.Event()
+
+    def train():
+        with kept_random_state(torch.device("cpu")):
+            begun.set()
+            return ended.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        waited = pool.submit(train)
+        begun.wait()
+        asked = pool.submit(predict, Mode().eval(), torch.zeros(8))
+        try:
+            assert not asked.result(timeout=60).any()
+        finally:
+            ended.set()
+        assert waited.result()
 
 
 def test_arrays_and_other_calls_of_the_model_are_taken():

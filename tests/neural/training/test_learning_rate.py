@@ -115,6 +115,20 @@ def test_an_update_without_weight_makes_no_step_of_the_scheduler():
     np.testing.assert_allclose(history.lr, [0.02, 0.01])
 
 
+def test_a_step_that_overflows_makes_no_step_of_the_scheduler():
+    def loss(model, batch):  # too large for the first scale of half precision
+        return 1e3 * cross_entropy(model, batch)
+
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+    scheduler = lr_scheduler.ExponentialLR(optimizer, 0.5)
+    loop = TrainingLoop(
+        model, loss, optimizer, schedule=scheduler, precision="fp16", random_state=0
+    )
+    rates = loop.run(batches_of(rows()), 2).lr
+    assert rates[0] == rates[1] > rates[-1]
+
+
 def test_a_state_of_a_loop_without_the_scheduler_is_refused():
     _, loop = loop_with(SCHEDULERS["steps"])
     _, other = loop_with(SCHEDULERS["one cycle"])

@@ -70,6 +70,36 @@ def test_a_number_before_the_rows_is_no_row():
     assert equal(trained({"scale": torch.tensor(2.0), **batch}), trained(batch))
 
 
+def test_sparse_gradients_are_not_clipped():
+    model = nn.EmbeddingBag(10, 2, sparse=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loop = TrainingLoop(model, cross_entropy, optimizer, clip_norm=1.0)
+    with pytest.raises(TypeError, match="must be dense to be clipped"):
+        loop.run([(torch.arange(10)[:, None], torch.arange(10) % 2)])
+
+
+@pytest.mark.parametrize("light", [1e-30, 1e-37])
+@pytest.mark.parametrize("first", ["light", "heavy"])
+def test_accumulated_batches_may_be_of_very_unequal_weight(light, first):
+    X, y = rows(8)
+    weight = torch.tensor([light] * 4 + [1e6] * 4)
+    if first == "heavy":
+        weight = weight.flip(0)
+    halves = [
+        {"X": X[part], "y": y[part], "sample_weight": weight[part]}
+        for part in (slice(4), slice(4, 8))
+    ]
+    model, whole = net(), net()
+    for one, data, options in (
+        (model, halves, {"accumulate": 2}),
+        (whole, [{"X": X, "y": y, "sample_weight": weight}], {}),
+    ):
+        optimizer = torch.optim.SGD(one.parameters(), lr=0.1)
+        TrainingLoop(one, cross_entropy, optimizer, **options).run(data)
+    for ours, other in zip(model.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(ours, other)
+
+
 def test_an_optimizer_of_another_model_is_refused():
     X, y = rows(6)
     model, other = net(norm=True), net()
