@@ -49,6 +49,8 @@ N_QUANTISE, N_END = 4, 3
 
 _WIDTHS, _BATCH = (64, 64), 64
 _N_BASE, _N_TRAIN, _N_ADAPTING = 15, 900, 320
+#: Updates of an adapter.
+N_STEPS = N_ADAPT * _N_ADAPTING // _BATCH
 _LAYERS = ("layers.*",)
 
 

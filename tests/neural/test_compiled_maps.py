@@ -26,7 +26,8 @@ MAPS = {
     not any(map(shutil.which, ("c++", "g++", "clang++"))),
     reason="the compiler of torch needs one for C++",
 )
-# The compiler instantiates a class that torch advises not to.
+# The compiler does what torch advises not to do.
+@pytest.mark.filterwarnings("ignore:.*script_method.*is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize("name", MAPS)
 def test_compiled_model_has_the_outputs_and_gradients_of_the_model(name):

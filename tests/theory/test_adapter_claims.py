@@ -138,10 +138,10 @@ def adapt(name, shift, seed, rate=None):
     X = changed(images, shift)
     model = copy.deepcopy(base)
     before = accuracy(model, X[N_ADAPT:], y[N_ADAPT:])
+    torch.manual_seed(seed)  # LoRA draws its start
     METHODS[name](model)
     size = count_trainable(model)[0]
     trained = [p for p in model.parameters() if p.requires_grad]
-    torch.manual_seed(seed)
     train(
         model,
         trained,
