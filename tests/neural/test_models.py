@@ -551,4 +551,6 @@ def test_lowest_temperatures_take_the_most_probable_character(temperature):
 
 
 def test_largest_seed_will_do():
-    MLP(4, generator=2**64 - 1)
+    largest, same, other = (MLP(4, generator=2**64 - k) for k in (1, 1, 2))
+    assert torch.equal(largest.head.weight, same.head.weight)
+    assert not torch.equal(largest.head.weight, other.head.weight)

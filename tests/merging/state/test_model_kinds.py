@@ -28,7 +28,9 @@ def test_what_differs_is_told_with_the_advice_of_the_caller():
 
 
 def test_state_dicts_do_not_say_what_they_mean():
-    compare_models([{"w": 1.0}, MODEL, {"w": 2.0}], "f")
+    assert compare_models([{"w": 1.0}, MODEL, {"w": 2.0}], "f") is None
+    with pytest.raises(ValueError, match=r"in model 2, \[0, 2\]"):
+        compare_models([{"w": 1.0}, MODEL, OTHER], "f")
 
 
 @pytest.mark.parametrize("models", [MODEL, {"a": MODEL}, 3], ids=["model", "dict", "3"])
