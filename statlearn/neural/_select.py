@@ -2,7 +2,8 @@
 
 A selector is a name, a glob, a compiled pattern, a predicate, or a list of selectors;
 :func:`select` turns ``include`` and ``exclude`` into the list of tensors, and says so
-when a name fits nothing.
+when a name fits nothing. Where a method treats single weights, boolean masks by the
+name of their tensor say which; :func:`select_masks` checks them.
 """
 
 from __future__ import annotations
@@ -165,6 +166,52 @@ def select(
             f"layers; run the model on one batch first."
         )
     return chosen
+
+
+def select_masks(
+    model: nn.Module, masks: Mapping[str, Any], *, caller: str
+) -> dict[str, Tensor]:
+    """Return which single weights of a module a method is asked to touch.
+
+    Parameters
+    ----------
+    model : Module
+        Owner of the tensors.
+    masks : mapping of str to array-like of bool
+        Masks by the name of their tensor, of its shape.
+    caller : str
+        Who asks, for messages.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Masks on the device of their tensor.
+
+    Raises
+    ------
+    ValueError
+        If a name is no tensor of the module, or a mask is not boolean, misshapen, or
+        leaves nothing.
+    """
+    tensors = {tensor.name: tensor.parameter for tensor in named_tensors(model)}
+    checked = {}
+    for name, given in masks.items():
+        if name not in tensors:
+            raise ValueError(_nothing_fits(name, "masks", tensors, caller))
+        mask, parameter = torch.as_tensor(given), tensors[name]
+        if mask.dtype != torch.bool or mask.shape != parameter.shape:
+            raise ValueError(
+                f"The mask of {name!r} in {caller} must be boolean and of shape "
+                f"{tuple(parameter.shape)}. Got {mask.dtype} of shape "
+                f"{tuple(mask.shape)}; build it from the tensor, as in weight > 0."
+            )
+        if not mask.any():
+            raise ValueError(
+                f"The mask of {name!r} in {caller} must be true somewhere. Got one "
+                f"that is false everywhere; leave out the tensor."
+            )
+        checked[name] = mask.to(parameter.device)
+    return checked
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from statlearn.neural import attach  # noqa: E402
 from statlearn.neural._select import (  # noqa: E402
     named_tensors,
     select,
+    select_masks,
 )
 from statlearn.neural._weight_map import WeightMap  # noqa: E402
 
@@ -196,3 +197,27 @@ def test_tensor_that_a_layer_computes_from_others_is_seen_and_refused(change):
         attach(model, lambda *_: Same())
     assert list(model.state_dict()) == before
     assert attach(model, lambda *_: Same(), exclude="1") == ["0.weight"]
+
+
+def test_masks_are_checked_against_their_tensors(model):
+    mask = torch.ones(2, 3, dtype=torch.bool)
+    masks = {"head.weight": mask, "head.bias": [True, False]}
+    found = select_masks(model, masks, caller="the test")
+    assert list(found) == ["head.weight", "head.bias"]
+    assert torch.equal(found["head.weight"], mask)
+    assert found["head.bias"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        ({"haed.weight": [True]}, "closest are 'head.weight'"),
+        ({"head.bias": [1.0, 0.0]}, "must be boolean and of shape (2,). Got torch.flo"),
+        ({"head.bias": [True]}, "of shape (2,). Got torch.bool of shape (1,)"),
+        ({"head.bias": [False, False]}, "must be true somewhere"),
+    ],
+    ids=["name", "type", "shape", "nothing"],
+)
+def test_mask_that_cannot_be_is_refused(model, masks, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        select_masks(model, masks, caller="the test")

@@ -54,3 +54,14 @@ def test_weights_that_a_layer_computes_are_described():
     found = weight_statistics(nn.Sequential(nn.Linear(3, 3), layer))
     assert list(found) == ["0.weight", "1.weight"]
     assert found["1.weight"]["max_abs"] == layer.weight.abs().max().item()
+
+
+def test_mask_says_which_weights_count():
+    layer = nn.Linear(2, 2)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[0.0, 3.0], [0.0, -5.0]]))
+    model = nn.Sequential(layer, nn.Linear(2, 1))
+    found = weight_statistics(model, include={"0.weight": layer.weight != 0.0})
+    assert found == {"0.weight": {"max_abs": 5.0, "std": 4.0, "near_zero": 0.0}}
+    with pytest.raises(ValueError, match=r"mask of '0.weight' in weight_statistics"):
+        weight_statistics(model, include={"0.weight": [True]})
