@@ -145,9 +145,14 @@ ROUNDED = (
     "compares to a relative 1e-7, which is the rounding of float32; Adam divides by "
     "the size of gradients, also of those that are rounding"
 )
+SUMMED = (
+    "compares to a relative 1e-7, which is the rounding of float32; products of few "
+    "rows and of many are summed in different orders"
+)
 
 # Class name -> {name of a check: the reason why it cannot hold}. A check that
-# passes in spite of its entry fails the suite, so the table stays true.
+# passes in spite of its entry fails the suite, so the table stays true; but for those
+# that hang on the last bit, which another processor may round as the check has it.
 EXPECTED_FAILURES: dict[str, dict[str, str]] = {
     "ReweightedLinearRegression": {
         "check_sample_weight_equivalence_on_dense_data": (
@@ -166,10 +171,7 @@ EXPECTED_FAILURES: dict[str, dict[str, str]] = {
     "NeuralClassifier": {
         "check_sample_weight_equivalence_on_dense_data": ROUNDED,
         "check_sample_weight_equivalence_on_sparse_data": ROUNDED,
-        "check_methods_subset_invariance": (
-            "compares to a relative 1e-7, which is the rounding of float32; products "
-            "of few rows and of many are summed in different orders"
-        ),
+        "check_methods_subset_invariance": SUMMED,
     },
 }
 
@@ -294,7 +296,8 @@ def cases(checks):
         for check, name, options, is_form in checks(estimator):
             marks = []
             if reason := expected_failures(estimator).get(name):
-                marks = [pytest.mark.xfail(reason=reason, strict=True)]
+                strict = reason not in (ROUNDED, SUMMED)
+                marks = [pytest.mark.xfail(reason=reason, strict=strict)]
             if is_further and (is_form or takes_long):
                 marks.append(pytest.mark.slow)
             case = f"{label}-{name}{options}"
