@@ -287,10 +287,11 @@ def _mapped(model: nn.Module, kind: type[WeightMap], caller: str) -> list[Select
         _refuse_foreign(tensor, chain, caller)
         others = [type(m).__name__ for m in chain if not isinstance(m, kind)]
         if others:
+            way_out = "strip" if caller == "strip" else "fold"
             raise ValueError(
                 f"{caller} takes all maps off a tensor at once. Got kind="
                 f"{kind.__name__} and {', '.join(others)} on {tensor.name!r}; call "
-                f"{caller}(model) for all of them."
+                f"statlearn.neural.{way_out}(model) for all of them."
             )
         mapped.append(tensor)
     if not mapped:

@@ -215,8 +215,11 @@ def test_two_maps_on_one_tensor_compose_in_order(model):
 def test_one_of_two_maps_cannot_leave_alone(model):
     gains(model, include="0")
     attach(model, lambda name, weight: Offset(), include="0")
-    with pytest.raises(ValueError, match=r"Got kind=Offset and Gain on '0.weight'"):
+    message = r"Got kind=Offset and Gain on '0.weight'; call statlearn\.neural\.{}\("
+    with pytest.raises(ValueError, match=message.format("fold")):
         fold(model, kind=Offset)
+    with pytest.raises(ValueError, match=message.format("strip")):
+        strip(model, kind=Offset)
 
 
 def test_maps_that_name_their_parameters_alike_are_told_apart_by_class(model):
