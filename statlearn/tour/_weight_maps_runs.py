@@ -223,8 +223,8 @@ def adapt(base: Any, seed: int, name: str, view: str) -> tuple[float, int, bool]
 
 
 def _attach(model: Any, name: str, seed: int) -> None:
+    from statlearn.neural._generators import as_torch_generator
     from statlearn.neural.adapters import apply_bone, apply_lora, apply_pissa
-    from statlearn.neural.models._model_parts import as_torch_generator
 
     if name == LORA:
         source = as_torch_generator(seed, "tour")

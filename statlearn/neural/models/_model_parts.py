@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from statlearn.neural._generators import Seed as Seed
-from statlearn.neural._generators import as_torch_generator as as_torch_generator
 from statlearn.utils._numbers import positive_integer
 
 Value = TypeVar("Value")

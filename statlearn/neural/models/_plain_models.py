@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
+from statlearn.neural._generators import as_torch_generator
 from statlearn.neural.models._model_parts import (
     ACTIVATIONS,
     NORMS,
     Seed,
     Sizes,
     as_images,
-    as_torch_generator,
     building,
     choice,
     start,

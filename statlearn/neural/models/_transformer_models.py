@@ -7,12 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from statlearn.neural._generators import as_torch_generator
 from statlearn.neural._training._inference import mode
 from statlearn.neural.models._model_parts import (
     Seed,
     Sizes,
     as_images,
-    as_torch_generator,
     building,
     start,
 )
