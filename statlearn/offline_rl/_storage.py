@@ -7,7 +7,6 @@ The directory is written under another name and then renamed.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,8 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
+
+from statlearn.utils._files import synced
 
 _MARK = "dataset.json"
 _FORMAT = {"format": "statlearn.TrajectoryDataset", "version": 1}
@@ -37,12 +38,10 @@ def write(path: Path, fields: Mapping[str, NDArray[Any]], *, overwrite: bool) ->
     part.mkdir()
     try:
         for name, values in fields.items():
-            with (part / f"{name}.npy").open("wb") as file:
+            with synced(part / f"{name}.npy") as file:
                 np.save(file, values, allow_pickle=False)
-                _flush(file)
-        with (part / _MARK).open("w", encoding="utf-8") as text:
-            json.dump(_FORMAT, text)
-            _flush(text)
+        with synced(part / _MARK) as file:
+            file.write(json.dumps(_FORMAT).encode())
         if path.exists():
             path.rename(old)
         try:
@@ -97,8 +96,3 @@ def _check_target(path: Path, overwrite: bool) -> None:
         f"The 'path' of TrajectoryDataset.save must be free, or a dataset to replace. "
         f"Got {str(path)!r}, {problem}; {remedy}."
     )
-
-
-def _flush(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())

@@ -85,10 +85,17 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """
     part = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
     try:
-        with part.open("wb") as file:
+        with synced(part) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def synced(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file whose bytes are on the disk at the end."""
+    with path.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())

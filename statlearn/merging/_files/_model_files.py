@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from statlearn.merging._files._replacing_folder import replacing_folder, synced
+from statlearn.merging._files._replacing_folder import replacing_folder
 from statlearn.merging._files._safetensors import (
     SUFFIX,
     Stored,
@@ -19,7 +19,7 @@ from statlearn.merging._files._safetensors import (
     read_header,
     write_file,
 )
-from statlearn.utils._files import replacing
+from statlearn.utils._files import replacing, synced
 from statlearn.utils._numbers import is_integer
 
 # Type in the file and shape of each array of a model.

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 from uuid import uuid4
 
 
@@ -35,15 +34,6 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     finally:
         if part.is_dir():
             shutil.rmtree(part)
-
-
-@contextmanager
-def synced(path: Path) -> Iterator[IO[bytes]]:
-    """Open a new file whose bytes are on the disk at the end."""
-    with path.open("xb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sync_names(folder: Path) -> None:

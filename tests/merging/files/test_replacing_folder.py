@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from statlearn.merging import open_weights, save_weights
-from statlearn.merging._files._replacing_folder import replacing_folder, synced
+from statlearn.merging._files._replacing_folder import replacing_folder
+from statlearn.utils._files import synced
 
 
 def names(folder):
